@@ -1,0 +1,1 @@
+"""Explain every registered model version, and compare versions by their reasons."""

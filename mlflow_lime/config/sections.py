@@ -1,0 +1,462 @@
+"""The sections of the configuration: each key with its type, bounds, default and description.
+
+A description is a plain sentence: it becomes the comment in the YAML and the help in the schema.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from mlflow_lime.config.values import (
+    BackgroundSource,
+    ByteSize,
+    CodeReference,
+    DataSource,
+    Edges,
+    InstanceId,
+    Items,
+    Name,
+    SomeItems,
+    Switch,
+)
+from mlflow_lime.errors import shorten
+
+__all__ = [
+    "CONTRADICTIONS",
+    "BackgroundSection",
+    "DataSection",
+    "KernelSection",
+    "OutputsSection",
+    "PredictionSection",
+    "ReferenceSection",
+    "SamplingSection",
+    "Section",
+    "SurrogateSection",
+    "TabularSection",
+]
+
+CONTRADICTIONS = "mlflow_lime_contradictions"
+"""The pydantic error type that carries ``(key, text)`` pairs of values that contradict."""
+
+MAX_ROWS = 10_000_000
+
+
+class Section(BaseModel):
+    """A closed, immutable set of keys, checked strictly: ``"5"`` and ``true`` are not numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(key, text)`` for every value that does not go with another one."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        found = list(self.contradictions())
+        if found:
+            summary = " ".join(f"{key}: {text}" for key, text in found)
+            raise PydanticCustomError(
+                CONTRADICTIONS, "{summary}", {"summary": summary, "found": found}
+            )
+        return self
+
+
+class DataSection(Section):
+    """What can be explained."""
+
+    source: DataSource = Field(
+        default="auto",
+        description=(
+            "Where the instances come from: auto (data logged with log_background, else the run's"
+            " dataset, else the model's input example), run, input_example, a .csv or .parquet"
+            " file (relative to this file), or an artifact URI (runs:/..., models:/...)."
+        ),
+    )
+    target: Name | None = Field(
+        default=None,
+        description="Column that holds the true labels; null if there is none.",
+    )
+    id: Name | None = Field(
+        default=None,
+        description="Column that names an instance; null to use the index of the data.",
+    )
+    drop: Items[Name] = Field(
+        default=(),
+        description="Columns that the model does not take, besides target and id.",
+    )
+
+
+class BackgroundSection(Section):
+    """What absent parts are replaced with."""
+
+    source: BackgroundSource = Field(
+        default="auto",
+        description=(
+            "Where the background comes from: auto (what log_background stored, else the data"
+            " above), run, input_example, a .csv or .parquet file, a .json file of statistics"
+            " (relative to this file), or an artifact URI."
+        ),
+    )
+    max_rows: int = Field(
+        default=10_000,
+        ge=10,
+        le=MAX_ROWS,
+        description="Keep at most so many rows of the background, drawn at random with the seed.",
+    )
+
+
+class ReferenceSection(Section):
+    """Which instances are explained; pinned at the first version, the same for every later one."""
+
+    pick: Literal["stratified", "random", "ids", "rows", "query"] = Field(
+        default="stratified",
+        description=(
+            "How instances are chosen: stratified (evenly over classes, or over the range of a"
+            " regression), random, ids, rows (row numbers) or query."
+        ),
+    )
+    count: int = Field(
+        default=20,
+        ge=1,
+        le=100_000,
+        description="How many instances to choose (stratified, random), or at most (query).",
+    )
+    ids: Items[InstanceId] = Field(
+        default=(),
+        description="For pick: ids, values of the id column, or labels of the index.",
+    )
+    rows: Items[Annotated[int, Field(ge=0)]] = Field(
+        default=(),
+        description="For pick: rows, row numbers in the data; the first row is 0.",
+    )
+    query: Name | None = Field(
+        default=None,
+        description='For pick: query, a pandas query on the data, such as "age > 60".',
+    )
+    store_inputs: Literal["full", "redacted", "none"] = Field(
+        default="full",
+        description=(
+            "What is stored of the chosen rows: full, redacted (names of the parts without"
+            " values) or none (only a digest)."
+        ),
+    )
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Check that ids, rows and query are set exactly where `pick` asks for them."""
+        for key in ("ids", "rows", "query"):
+            value = getattr(self, key)
+            if self.pick == key and not value:
+                yield (
+                    key,
+                    (
+                        f"expected a value because pick is {key!r}, got {shorten(value or None)}."
+                        f" Set reference.{key}, or choose another pick."
+                    ),
+                )
+            elif self.pick != key and value:
+                yield (
+                    key,
+                    (
+                        f"expected nothing because pick is {self.pick!r}, got {shorten(value)}."
+                        f" Write pick: {key}, or remove {key}."
+                    ),
+                )
+
+
+class TabularSection(Section):
+    """How rows of a table are taken apart and perturbed."""
+
+    representation: Literal["mask", "bins", "standardised"] = Field(
+        default="mask",
+        description=(
+            "What a part means: mask (the value is kept or drawn from the background), bins (the"
+            " value stays in its bin, as in the reference lime) or standardised (continuous)."
+        ),
+    )
+    bins: (
+        Literal["quartile", "decile", "entropy"] | Annotated[dict[Name, Edges], Field(min_length=1)]
+    ) = Field(
+        default="quartile",
+        description=(
+            "For representation: bins, how numeric columns are cut: quartile, decile, entropy,"
+            " or a mapping from columns to increasing edges."
+        ),
+    )
+    around: Literal["instance", "mean"] = Field(
+        default="instance",
+        description=(
+            "For representation: standardised, where the neighbourhood is centred: at the"
+            " instance or at the mean of the background."
+        ),
+    )
+    sampling: Literal["independent", "copula"] = Field(
+        default="independent",
+        description=(
+            "For representation: mask, how absent values are drawn: independent (each column by"
+            " itself) or copula (keeping the correlations between columns)."
+        ),
+    )
+    groups: (
+        Literal["auto", "none"] | Annotated[dict[Name, SomeItems[Name]], Field(min_length=1)]
+    ) = Field(
+        default="auto",
+        description=(
+            "Columns that count as one part: auto (one-hot blocks are found), none, or a mapping"
+            " from a group's name to its columns."
+        ),
+    )
+    categorical: Literal["auto"] | Items[Name] = Field(
+        default="auto",
+        description="Columns of categories: auto (text, category and boolean columns) or a list.",
+    )
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Check that what belongs to one representation is set for that one only."""
+        for key, usual, needed in (
+            ("bins", "quartile", "bins"),
+            ("around", "instance", "standardised"),
+            ("sampling", "independent", "mask"),
+        ):
+            value = getattr(self, key)
+            if value != usual and self.representation != needed:
+                yield (
+                    key,
+                    (
+                        f"expected {usual!r} because representation is {self.representation!r},"
+                        f" got {shorten(value)}. Write representation: {needed}, or remove {key}."
+                    ),
+                )
+        yield from self._columns_in_two_groups()
+
+    def _columns_in_two_groups(self) -> Iterator[tuple[str, str]]:
+        owner: dict[str, str] = {}
+        for group, columns in self.groups.items() if isinstance(self.groups, dict) else ():
+            for column in columns:
+                first = owner.setdefault(column, group)
+                if first != group:
+                    yield (
+                        "groups",
+                        (
+                            f"expected each column in one group, got {column!r} in {first!r} and"
+                            f" {group!r}. Remove it from one of them."
+                        ),
+                    )
+
+
+class SamplingSection(Section):
+    """How the neighbourhood of an instance is drawn, and when it is large enough."""
+
+    design: Literal["auto", "exact", "orthogonal", "sobol", "stratified", "paired", "iid"] = Field(
+        default="auto",
+        description=(
+            "How masks are drawn: auto (exact where all masks fit, else the best measured design),"
+            " exact, orthogonal, sobol, stratified, paired or iid."
+        ),
+    )
+    law: Literal["auto", "uniform_count", "bernoulli"] = Field(
+        default="auto",
+        description=(
+            "Distribution of the masks: auto, uniform_count (every number of kept parts is equally"
+            " likely) or bernoulli (each part is kept with probability one half)."
+        ),
+    )
+    rows: int = Field(
+        default=1024,
+        ge=8,
+        le=MAX_ROWS,
+        description="Model rows of the first round, for each instance.",
+    )
+    replicates: int = Field(
+        default=4,
+        ge=2,
+        le=64,
+        description="Independent blocks that the rows are split into; intervals rest on them.",
+    )
+    max_rows: int = Field(
+        default=4096,
+        ge=8,
+        le=MAX_ROWS,
+        description=(
+            "Rounds are added up to so many rows for each instance; the same as rows for a single"
+            " round."
+        ),
+    )
+    precision: float = Field(
+        default=0.2,
+        gt=0,
+        le=10,
+        description=(
+            "Stop when the intervals' half width is at most this share of the largest weight."
+        ),
+    )
+    max_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Budget of the whole job in seconds; null for none.",
+    )
+    max_calls: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Budget of the whole job in calls of the model; null for none.",
+    )
+    max_total_rows: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Budget of the whole job in model rows; null for none.",
+    )
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Check that rows, replicates and the limits go together."""
+        if self.max_rows < self.rows:
+            yield (
+                "max_rows",
+                (
+                    f"expected at least rows ({self.rows}), got {self.max_rows}."
+                    f" Set sampling.max_rows to {self.rows} or more, or lower sampling.rows."
+                ),
+            )
+        if self.rows < 2 * self.replicates:
+            yield (
+                "rows",
+                (
+                    f"expected at least 2 rows for each of {self.replicates} replicates, got"
+                    f" {self.rows}. Set sampling.rows to {2 * self.replicates} or more."
+                ),
+            )
+        if self.max_total_rows is not None and self.max_total_rows < self.rows:
+            yield (
+                "max_total_rows",
+                (
+                    f"expected at least the rows of one instance ({self.rows}), got"
+                    f" {self.max_total_rows}. Raise it, or lower sampling.rows."
+                ),
+            )
+
+
+class KernelSection(Section):
+    """How neighbours are weighted by their distance from the instance."""
+
+    kind: Literal["auto", "exponential", "none"] = Field(
+        default="auto",
+        description=(
+            "The weight of a neighbour: auto (what suits the representation), exponential, or none"
+            " (all alike)."
+        ),
+    )
+    distance: Literal["auto", "cosine", "euclidean"] = Field(
+        default="auto",
+        description="Distance between masks: auto, cosine or euclidean.",
+    )
+    width: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
+        default="auto",
+        description="Width of the exponential kernel: auto or a positive number.",
+    )
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Check that a kernel that does not weigh has no distance and no width."""
+        for key in ("distance", "width"):
+            value = getattr(self, key)
+            if self.kind == "none" and value != "auto":
+                yield (
+                    key,
+                    (
+                        f"expected 'auto' because kind is 'none', got {shorten(value)}."
+                        f" Write kind: exponential, or remove {key}."
+                    ),
+                )
+
+
+class SurrogateSection(Section):
+    """The small model that is fitted around an instance, and whose weights explain it."""
+
+    kind: Literal["ridge", "lasso", "tree"] | CodeReference = Field(
+        default="ridge",
+        description=(
+            "The surrogate: ridge, lasso, tree, or module:factory, a function that returns a"
+            " scikit-learn regressor whose fit takes sample_weight."
+        ),
+    )
+    select: Literal["none", "highest_weights", "forward", "lasso_path"] = Field(
+        default="none",
+        description=(
+            "How parts are chosen: none (all are kept), highest_weights, forward or lasso_path."
+        ),
+    )
+    parts: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="How many parts are kept where select chooses them; null for all.",
+    )
+    penalty: float = Field(
+        default=1.0e-9,
+        ge=0,
+        le=1e6,
+        description=("Ridge or lasso penalty, relative to the total weight of the neighbourhood."),
+    )
+    confidence: float = Field(
+        default=0.95,
+        ge=0.5,
+        lt=1,
+        description="Confidence level of the intervals.",
+    )
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Check that `parts` is set exactly where parts are selected."""
+        if self.select != "none" and self.parts is None:
+            yield (
+                "parts",
+                (
+                    f"expected a number because select is {self.select!r}, got None."
+                    " Set surrogate.parts, for example to 10."
+                ),
+            )
+        if self.select == "none" and self.parts is not None:
+            yield (
+                "parts",
+                (
+                    f"expected null because select is 'none', got {self.parts}."
+                    " Choose how with select: highest_weights, or remove parts."
+                ),
+            )
+
+
+class PredictionSection(Section):
+    """How the model is called."""
+
+    block_rows: Literal["auto"] | Annotated[int, Field(ge=1, le=MAX_ROWS)] = Field(
+        default="auto",
+        description="Rows of one call: auto (tuned to the model) or a number.",
+    )
+    block_bytes: ByteSize = Field(
+        default=64 * 2**20,
+        description="Memory for the inputs of one call, in bytes or as a size such as 64MiB.",
+    )
+    deduplicate: bool = Field(
+        default=True,
+        description="Predict identical perturbed rows only once.",
+    )
+    progress: Switch = Field(
+        default="auto",
+        description="Progress bar: auto (in a terminal or notebook), on or off.",
+    )
+
+
+class OutputsSection(Section):
+    """What is drawn and logged."""
+
+    top: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        description="How many parts are drawn and tabled for each instance.",
+    )
+    pictures: bool = Field(default=True, description="Log the pictures.")
+    tables: bool = Field(default=True, description="Log the tables for MLflow's table view.")
+    max_pictures: int = Field(
+        default=50,
+        ge=0,
+        le=10_000,
+        description="Draw at most so many instances; the overview is always drawn.",
+    )
+    version_tags: bool = Field(
+        default=True,
+        description="Put the status and the main numbers on the model version as tags.",
+    )

@@ -1,0 +1,284 @@
+"""From the predicted rows of one instance to its explanation: fits, intervals, fidelity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_lime.core.explanation import LabelExplanation
+from mlflow_lime.core.moments import Moments
+from mlflow_lime.core.options import Fitting
+from mlflow_lime.core.surrogate import fit_ridge, jackknife, residual_squares, select_parts
+
+__all__ = ["Fits", "Sample", "assess", "fit_surrogates"]
+
+FloatArray = NDArray[np.float64]
+
+STABILITY_PARTS = 5
+FLAT_PROBABILITY = 1e-3
+FLAT_RELATIVE = 1e-9
+
+
+@dataclass(slots=True)
+class Sample:
+    """What was predicted so far around one instance, by replicate.
+
+    Attributes
+    ----------
+    features : list of list of ndarray, each shape (n_rows, n_parts)
+    scores : list of list of ndarray of float64, each shape (n_rows, n_outputs)
+    weights : list of list of ndarray of float64, each shape (n_rows,)
+    moments : list of Moments
+        Sum over the blocks of each replicate.
+    """
+
+    n_replicates: int
+    features: list[list[NDArray[Any]]] = field(init=False)
+    scores: list[list[FloatArray]] = field(init=False)
+    weights: list[list[FloatArray]] = field(init=False)
+    grams: list[Moments | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.features = [[] for _ in range(self.n_replicates)]
+        self.scores = [[] for _ in range(self.n_replicates)]
+        self.weights = [[] for _ in range(self.n_replicates)]
+        self.grams = [None] * self.n_replicates
+
+    def add(
+        self, replicate: int, features: NDArray[Any], scores: FloatArray, weights: FloatArray
+    ) -> None:
+        """Add the rows of one block to a replicate."""
+        self.features[replicate].append(features)
+        self.scores[replicate].append(scores)
+        self.weights[replicate].append(weights)
+        block = Moments.of_rows(features, scores, weights)
+        before = self.grams[replicate]
+        if before is not None:
+            block = Moments(before.gram + block.gram, block.n_parts)
+        self.grams[replicate] = block
+
+    def moments(self) -> Moments:
+        """Return the moments of all replicates, stacked."""
+        return Moments.stack([gram for gram in self.grams if gram is not None])
+
+    def rows(self, replicate: int) -> tuple[NDArray[Any], FloatArray, FloatArray]:
+        """Return the features, scores, and weights of a replicate."""
+        return (
+            np.concatenate(self.features[replicate]),
+            np.concatenate(self.scores[replicate]),
+            np.concatenate(self.weights[replicate]),
+        )
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all replicates."""
+        return sum(len(block) for blocks in self.scores for block in blocks)
+
+    def all_weights(self) -> FloatArray:
+        """Return the kernel weights of all rows, shape (n_rows,)."""
+        return np.concatenate([block for blocks in self.weights for block in blocks])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fits:
+    """The surrogates of all outputs: from all rows, and without each replicate in turn.
+
+    Attributes
+    ----------
+    intercepts : ndarray of float64, shape (1 + n_replicates, n_outputs)
+    weights : ndarray of float64, shape (1 + n_replicates, n_outputs, n_parts)
+    at_instance : ndarray of float64, shape (n_outputs,)
+        The surrogate of all rows at the instance.
+    squared_error : ndarray of float64, shape (n_outputs,)
+        Weighted held-out sum of squared errors over all replicates.
+    held_out : list of ndarray of float64, each shape (n_rows, n_outputs)
+        Prediction of each replicate's rows by the surrogate that has not seen them.
+    """
+
+    intercepts: FloatArray
+    weights: FloatArray
+    at_instance: FloatArray
+    squared_error: FloatArray
+    held_out: list[FloatArray]
+
+
+def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
+    """Fit the surrogates of an instance.
+
+    Parameters
+    ----------
+    sample : Sample
+    origin : ndarray of float64, shape (n_parts,)
+        Features of the instance.
+    options : Fitting
+    """
+    if options.regressor is not None:
+        return _fit_regressors(sample, origin, options)
+    return _fit_linear(sample, origin, options)
+
+
+def _fit_linear(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
+    moments = sample.moments()
+    n_replicates, n_outputs = len(moments.gram), moments.gram.shape[1] - 1 - moments.n_parts
+    stacks = [moments.total()]
+    if n_replicates > 1:
+        stacks.append(moments.leave_one_out())
+    every = Moments.stack(stacks)
+    fit = fit_ridge(every, penalty=options.penalty)
+    if options.select != "none" and options.parts < moments.n_parts:
+        for label in range(n_outputs):
+            support = select_parts(
+                options.select, every_total(every), n_parts=options.parts, label=label
+            )
+            chosen = fit_ridge(every, penalty=options.penalty, support=support)
+            fit.weights[:, label] = chosen.weights[:, label]
+            fit.intercepts[:, label] = chosen.intercepts[:, label]
+    unseen = slice(1, None) if n_replicates > 1 else slice(0, 1)
+    seen = type(fit)(fit.intercepts[unseen], fit.weights[unseen])
+    return Fits(
+        intercepts=fit.intercepts,
+        weights=fit.weights,
+        at_instance=fit.intercepts[0] + fit.weights[0] @ origin,
+        squared_error=residual_squares(moments, seen).sum(axis=0),
+        held_out=[
+            np.concatenate(sample.features[r]) @ seen.weights[r].T + seen.intercepts[r]
+            for r in range(n_replicates)
+        ],
+    )
+
+
+def every_total(every: Moments) -> Moments:
+    """Return the first block of a stack, which holds the total."""
+    return Moments(every.gram[:1], every.n_parts)
+
+
+def _fit_regressors(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
+    """Fit the user's regressor to the rows, once with all and once without each replicate."""
+    rows = [sample.rows(r) for r in range(sample.n_replicates)]
+    n_outputs, n_parts = rows[0][1].shape[1], rows[0][0].shape[1]
+    n_fits = 1 + (len(rows) if len(rows) > 1 else 0)
+    intercepts = np.zeros((n_fits, n_outputs))
+    weights = np.zeros((n_fits, n_outputs, n_parts))
+    held_out = [np.zeros_like(scores) for _, scores, _ in rows]
+    squared_error, at_instance = np.zeros(n_outputs), np.zeros(n_outputs)
+    probes = np.vstack([np.zeros(n_parts), origin, origin * (1.0 - np.eye(n_parts))])
+    for label in range(n_outputs):
+        for k in range(n_fits):
+            used = [row for r, row in enumerate(rows) if r != k - 1]
+            model = _fit_one(used, label, options)
+            answers = np.asarray(model.predict(probes), dtype=np.float64).reshape(-1)
+            intercepts[k, label] = answers[0]
+            weights[k, label] = answers[1] - answers[2:]
+            if k == 0:
+                at_instance[label] = answers[1]
+            if k > 0 or n_fits == 1:
+                r = max(k - 1, 0)
+                features, scores, kernel = rows[r]
+                held_out[r][:, label] = np.asarray(model.predict(features)).reshape(-1)
+                squared_error[label] += kernel @ (held_out[r][:, label] - scores[:, label]) ** 2
+    return Fits(intercepts, weights, at_instance, squared_error, held_out)
+
+
+def _fit_one(
+    rows: Sequence[tuple[NDArray[Any], FloatArray, FloatArray]], label: int, options: Fitting
+) -> Any:
+    model = options.regressor() if options.regressor is not None else None
+    features = np.concatenate([row[0] for row in rows])
+    scores = np.concatenate([row[1][:, label] for row in rows])
+    kernel = np.concatenate([row[2] for row in rows])
+    return model.fit(features, scores, sample_weight=kernel)  # type: ignore[union-attr]
+
+
+def assess(
+    sample: Sample,
+    fits: Fits,
+    *,
+    scores: FloatArray,
+    mode: str,
+    labels: Sequence[tuple[int, int, str]],
+    confidence: float,
+) -> list[LabelExplanation]:
+    """Turn fits into one result for each explained label.
+
+    Parameters
+    ----------
+    sample : Sample
+    fits : Fits
+    scores : ndarray of float64, shape (n_fitted_outputs,)
+        The model's outputs at the instance, in the order of the fitted outputs.
+    mode : {"classification", "regression"}
+    labels : sequence of (int, int, str)
+        Fitted output, column among the model's outputs, and name of each explained label.
+    confidence : float
+        Coverage of the intervals.
+    """
+    moments = sample.moments()
+    variance = moments.score_squares().sum(axis=0)
+    std = np.sqrt(moments.total().score_squares()[0] / moments.weight.sum())
+    loo = fits.weights[1:]
+    std_errors, half = jackknife(fits.weights[0], loo, confidence=confidence)
+    agreement = _decision_agreement(sample, fits, mode)
+    largest = np.sqrt(np.abs(moments.total().gram[0].diagonal()[1 + moments.n_parts :]))
+    scale = largest / np.sqrt(moments.weight.sum())
+    results = []
+    for output, index, name in labels:
+        threshold = FLAT_PROBABILITY if mode == "classification" else FLAT_RELATIVE * scale[output]
+        flat = bool(std[output] <= threshold)
+        tiny = variance[output] <= 1e-24 * max(scale[output] ** 2, 1e-300) * moments.weight.sum()
+        r2 = float("nan") if tiny else float(1 - fits.squared_error[output] / variance[output])
+        weights = fits.weights[0, output]
+        overlap, signs = _stability(weights, loo[:, output])
+        results.append(
+            LabelExplanation(
+                label=name,
+                index=index,
+                weights=weights,
+                std_errors=std_errors[output],
+                low=weights - half[output],
+                high=weights + half[output],
+                replicate_weights=loo[:, output],
+                intercept=float(fits.intercepts[0, output]),
+                prediction=float(scores[output]),
+                surrogate_prediction=float(fits.at_instance[output]),
+                fidelity_r2=float("nan") if flat else r2,
+                error=float(np.sqrt(fits.squared_error[output] / moments.weight.sum())),
+                output_std=float(std[output]),
+                decision_agreement=agreement,
+                stability_topk=overlap,
+                sign_agreement=signs,
+                flat=flat,
+            )
+        )
+    return results
+
+
+def _decision_agreement(sample: Sample, fits: Fits, mode: str) -> float:
+    """Return the weighted share of held-out rows on which model and surrogate decide alike."""
+    if mode != "classification":
+        return float("nan")
+    agreed = total = 0.0
+    for r, predicted in enumerate(fits.held_out):
+        scores = np.concatenate(sample.scores[r])
+        kernel = np.concatenate(sample.weights[r])
+        if scores.shape[1] > 1:
+            same = scores.argmax(axis=1) == predicted.argmax(axis=1)
+        else:
+            same = ((scores >= 0.5) == (predicted >= 0.5))[:, 0]
+        agreed += float(kernel @ same)
+        total += float(kernel.sum())
+    return agreed / total
+
+
+def _stability(weights: FloatArray, fits: FloatArray) -> tuple[float, float]:
+    """Return top-part overlap between fits, and their sign agreement with the weights."""
+    if len(fits) < 2 or fits.shape[1] == 0:
+        return 1.0, 1.0
+    k = min(STABILITY_PARTS, (fits.shape[1] + 1) // 2)
+    tops = [set(np.argsort(-np.abs(fit), kind="stable")[:k].tolist()) for fit in fits]
+    pairs = [len(a & b) / len(a | b) for a, b in combinations(tops, 2)]
+    heavy = np.argsort(-np.abs(weights), kind="stable")[:k]
+    signs = (np.sign(fits[:, heavy]) == np.sign(weights[heavy])).mean()
+    return float(np.mean(pairs)), float(signs)

@@ -1,0 +1,119 @@
+"""What a kind of data must know to be explained: its parts, and how to perturb them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_lime.core.kernel import Kernel
+from mlflow_lime.core.masks import MaskBlock
+
+__all__ = ["Domain", "Draw", "Subject"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """One instance, made ready to be perturbed.
+
+    Attributes
+    ----------
+    key : str
+        Name of the instance.
+    digest : str
+        Hash of its content, 32 hexadecimal digits.
+    parts : tuple of str
+        What each part is, as a person reads it.
+    names : tuple of str
+        Short names of the parts, free of the instance's values.
+    active : ndarray of intp, shape (n_active,)
+        Parts that can be varied; the others get weight zero and a note.
+    n_draws : int
+        Background levels that one perturbed row needs; zero where absence is deterministic.
+    content : object
+        What the domain itself needs.
+    notes : tuple of str
+        What a reader must know.
+    """
+
+    key: str
+    digest: str
+    parts: tuple[str, ...]
+    names: tuple[str, ...]
+    active: NDArray[np.intp]
+    n_draws: int
+    content: Any
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_active(self) -> int:
+        """Number of parts that can be varied."""
+        return len(self.active)
+
+
+Draw = tuple[Subject, MaskBlock]
+"""An instance and a block of masks and background levels for it."""
+
+
+class Domain(Protocol):
+    """A kind of data. Everything but these methods is the same for every kind.
+
+    Attributes
+    ----------
+    shared : bool
+        Whether the perturbed rows do not depend on the instance, so that one pool of rows
+        serves every instance.
+    masked : bool
+        Whether rows are made from binary masks; otherwise from background levels alone.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """Whether one pool of rows serves every instance."""
+        ...
+
+    @property
+    def masked(self) -> bool:
+        """Whether rows are made from binary masks."""
+        ...
+
+    def subjects(self, instances: Any, keys: Sequence[str] | None = None) -> list[Subject]:
+        """Return the instances made ready to be perturbed."""
+        ...
+
+    def perturb(self, draws: Sequence[Draw]) -> Any:
+        """Return the model inputs of several blocks, one after the other."""
+        ...
+
+    def originals(self, subjects: Sequence[Subject]) -> Any:
+        """Return the model inputs of the instances themselves."""
+        ...
+
+    def features(self, subject: Subject, block: MaskBlock) -> NDArray[Any]:
+        """Return the interpretable features of a block, shape (n_rows, n_active)."""
+        ...
+
+    def origin(self, subject: Subject) -> NDArray[np.float64]:
+        """Return the interpretable features of the instance itself, shape (n_active,)."""
+        ...
+
+    def fingerprints(self, draws: Sequence[Draw]) -> NDArray[np.uint64] | None:
+        """Return a hash of each row, so that equal rows are predicted once; None if rare."""
+        ...
+
+    def row_bytes(self, subject: Subject) -> int:
+        """Return the approximate size of one perturbed input."""
+        ...
+
+    def default_rows(self, subject: Subject) -> int:
+        """Return the rows of a first round where none are configured."""
+        ...
+
+    def default_kernel(self, subject: Subject) -> Kernel:
+        """Return the kernel where none is configured."""
+        ...
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the choices that determine the perturbed inputs, as plain JSON values."""
+        ...

@@ -1,0 +1,508 @@
+"""Explaining many instances: rounds of pooled predictions until each is precise enough."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mlflow_lime.core.assess import Fits, Sample, assess, fit_surrogates
+from mlflow_lime.core.domain import Domain, Draw, Subject
+from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
+from mlflow_lime.core.kernel import Kernel, effective_share
+from mlflow_lime.core.labels import LabelRule, choose_labels
+from mlflow_lime.core.masks import (
+    MaskBlock,
+    choose_design,
+    count_weights,
+    enumerate_masks,
+    mask_block,
+)
+from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
+from mlflow_lime.core.pool import Pool, predict_draws
+from mlflow_lime.core.predict import Predict, Predictor
+from mlflow_lime.errors import DataError, MlflowLimeError, ModelError
+
+__all__ = ["Explainer", "Outcome"]
+
+FloatArray = NDArray[np.float64]
+Outcome = Explanation | FailedExplanation
+
+FITTED_OUTPUTS = 32
+"""Up to this many outputs are all fitted, so that whole decisions can be compared."""
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """An instance on its way: what was predicted so far, and what comes next."""
+
+    subject: Subject
+    scores: FloatArray
+    outputs: list[int]
+    labels: list[tuple[int, int, str]]
+    design: str
+    sample: Sample
+    round: int = 0
+    rows_predicted: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Explainer:
+    """Explains instances of one domain with one model.
+
+    Attributes
+    ----------
+    domain : Domain
+        What the instances are.
+    predict : callable
+        From model inputs to probabilities, shape (n, n_classes), or values, shape (n,).
+    mode : {"classification", "regression"}
+        What the model does.
+    class_names : sequence of str, optional
+        Names of the model's outputs; ``"0"``, ``"1"``, ... by default.
+    sampling : Sampling
+        The neighbourhood.
+    fitting : Fitting
+        The surrogate.
+    budget : Budget
+        Where further rounds stop.
+    pooling : Pooling
+        How rows go to the model.
+    """
+
+    domain: Domain
+    predict: Predict
+    mode: str = "classification"
+    class_names: Sequence[str] | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    fitting: Fitting = field(default_factory=Fitting)
+    budget: Budget = field(default_factory=Budget)
+    pooling: Pooling = field(default_factory=Pooling)
+    predictor: Predictor = field(init=False)
+    _pool: Pool = field(init=False)
+    _started: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self.predictor = Predictor(self.predict, self.mode)
+        self._pool = Pool(self.predictor, self.pooling)
+
+    def explain(
+        self,
+        instances: Any,
+        *,
+        labels: LabelRule | Sequence[LabelRule] = "auto",
+        keys: Sequence[str] | None = None,
+        progress: bool | None = False,
+    ) -> list[Outcome]:
+        """Explain instances, in their order.
+
+        Parameters
+        ----------
+        instances : array_like, data frame, texts, or images
+            What the domain reads.
+        labels : "auto", "predicted", "all", int, sequence of str, or one of these an instance
+            Labels to explain: the positive class of a binary model or the predicted one, the
+            predicted one, all, the k likeliest, or by name. A list of lists is one an instance.
+        keys : sequence of str, optional
+            Names of the instances; their positions by default.
+        progress : bool or None, default False
+            Whether to show a progress bar; None shows it on a terminal only.
+
+        Returns
+        -------
+        list of Explanation or FailedExplanation
+
+        Raises
+        ------
+        DataError
+            If the instances cannot be read.
+        ModelError
+            If the model fails for every instance, and for the same reason.
+        """
+        subjects = self.domain.subjects(instances, keys)
+        place = {id(subject): i for i, subject in enumerate(subjects)}
+        outcomes: list[Outcome | None] = [None] * len(subjects)
+        for subject, outcome in self.stream(subjects, labels=labels, progress=progress):
+            outcomes[place[id(subject)]] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def stream(
+        self,
+        subjects: Sequence[Subject],
+        *,
+        labels: LabelRule | Sequence[LabelRule] = "auto",
+        progress: bool | None = False,
+    ) -> Iterator[tuple[Subject, Outcome]]:
+        """Explain instances, and yield each as soon as it is finished.
+
+        Parameters
+        ----------
+        subjects : sequence of Subject
+            What `Domain.subjects` returned.
+        labels : see `explain`
+        progress : bool or None, default False
+
+        Yields
+        ------
+        subject : Subject
+        outcome : Explanation or FailedExplanation
+        """
+        self._started = time.monotonic()
+        rules = _one_rule_each(labels, len(subjects))
+        source = self._shared(subjects, rules) if self.domain.shared else self._own(subjects, rules)
+        disable = None if progress is None else not progress
+        with tqdm(total=len(subjects), unit="instance", desc="LIME", disable=disable) as bar:
+            for subject, outcome in source:
+                counter = self.predictor.counter
+                elapsed = max(time.monotonic() - self._started, 1e-9)
+                bar.set_postfix_str(
+                    f"{counter.rows:,} rows, {counter.rows / elapsed:,.0f} rows/s", refresh=False
+                )
+                bar.update()
+                yield subject, outcome
+
+    # Instances with neighbourhoods of their own
+
+    def _own(
+        self, subjects: Sequence[Subject], rules: Sequence[LabelRule]
+    ) -> Iterator[tuple[Subject, Outcome]]:
+        waiting: deque[Task] = deque()
+        for subject, begun in self._begin(subjects, rules):
+            if isinstance(begun, FailedExplanation):
+                yield subject, begun
+            elif subject.n_active == 0:
+                yield subject, self._nothing_varies(begun)
+            else:
+                waiting.append(begun)
+        while waiting:
+            if self._out_of_time():
+                for task in waiting:
+                    yield task.subject, self._stopped(task)
+                return
+            yield from self._advance(waiting)
+
+    def _advance(self, waiting: deque[Task]) -> Iterator[tuple[Subject, Outcome]]:
+        """Predict one pooled block for the instances at the head of the queue."""
+        tasks: list[Task] = []
+        draws: list[Draw] = []
+        owners: list[tuple[Task, int]] = []
+        size = 0
+        target = self._pool.target(self.domain.row_bytes(waiting[0].subject))
+        while waiting and (not tasks or size < target):
+            task = waiting.popleft()
+            tasks.append(task)
+            for replicate, block in self._blocks(task):
+                owners.append((task, replicate))
+                draws.append((task.subject, block))
+                size += len(block.masks)
+        answers = predict_draws(self._pool, self.domain, draws)
+        failed: dict[int, MlflowLimeError] = {}
+        for (task, replicate), draw, answer in zip(owners, draws, answers, strict=True):
+            if isinstance(answer, MlflowLimeError):
+                failed[id(task)] = answer
+            elif id(task) not in failed:
+                task.rows_predicted += answer.n_predicted
+                self._add(task, replicate, draw[1], answer.scores)
+        for task in tasks:
+            if id(task) in failed:
+                yield task.subject, _failure(task.subject, failed[id(task)])
+                continue
+            fits = fit_surrogates(task.sample, self.domain.origin(task.subject), self.fitting)
+            explanation = self._finish(task, fits)
+            if explanation.converged or not self._may_extend(task):
+                yield task.subject, explanation
+            else:
+                task.round += 1
+                waiting.appendleft(task)
+
+    def _blocks(self, task: Task) -> Iterator[tuple[int, MaskBlock]]:
+        if task.design == "exact":
+            masks = enumerate_masks(task.subject.n_active)
+            levels = np.zeros((len(masks), 0), dtype=np.uint16)
+            weights = count_weights(self._law(task.subject), task.subject.n_active)
+            yield 0, MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
+            return
+        rows = self._first_rows(task.subject)
+        n_rows = rows if task.round == 0 else rows * 2 ** (task.round - 1)
+        for replicate in range(self.sampling.replicates):
+            yield (
+                replicate,
+                mask_block(
+                    task.design,
+                    law=self._law(task.subject),
+                    n_parts=task.subject.n_active if self.domain.masked else 0,
+                    n_draws=task.subject.n_draws,
+                    n_rows=n_rows // self.sampling.replicates,
+                    seed=self._seed(task.subject.digest),
+                    replicate=replicate,
+                    round_=task.round,
+                ),
+            )
+
+    def _add(self, task: Task, replicate: int, block: MaskBlock, scores: FloatArray) -> None:
+        features = self.domain.features(task.subject, block)
+        kernel = self._kernel(task.subject)
+        weights = kernel.weights(features, self.domain.origin(task.subject)) * block.weights
+        task.sample.add(replicate, features, scores[:, task.outputs], weights)
+
+    # Instances that share one pool of rows
+
+    def _shared(
+        self, subjects: Sequence[Subject], rules: Sequence[LabelRule]
+    ) -> Iterator[tuple[Subject, Outcome]]:
+        pool: list[tuple[int, MaskBlock, FloatArray]] = []
+        pending: list[Task] = []
+        for subject, begun in self._begin(subjects, rules):
+            if isinstance(begun, FailedExplanation):
+                yield subject, begun
+            elif subject.n_active == 0:
+                yield subject, self._nothing_varies(begun)
+            else:
+                pending.append(begun)
+        round_ = 0
+        while pending:
+            added, charged = self._extend_pool(pending[0], round_)
+            pool.extend(added)
+            later: list[Task] = []
+            for task in pending:
+                task.round = round_
+                task.rows_predicted, charged = task.rows_predicted + charged, 0
+                task.sample = Sample(self.sampling.replicates)
+                for replicate, block, scores in pool:
+                    self._add(task, replicate, block, scores)
+                fits = fit_surrogates(task.sample, self.domain.origin(task.subject), self.fitting)
+                explanation = self._finish(task, fits)
+                if explanation.converged or not self._may_extend(task):
+                    yield task.subject, explanation
+                else:
+                    later.append(task)
+            pending, round_ = later, round_ + 1
+
+    def _extend_pool(
+        self, task: Task, round_: int
+    ) -> tuple[list[tuple[int, MaskBlock, FloatArray]], int]:
+        anybody = Task(
+            subject=task.subject,
+            scores=task.scores,
+            outputs=task.outputs,
+            labels=task.labels,
+            design=task.design,
+            sample=task.sample,
+            round=round_,
+        )
+        added, charged = [], 0
+        for replicate, block in self._blocks(anybody):
+            (answer,) = predict_draws(self._pool, self.domain, [(task.subject, block)])
+            if isinstance(answer, MlflowLimeError):
+                raise answer
+            added.append((replicate, block, answer.scores))
+            charged += answer.n_predicted
+        return added, charged
+
+    # What both ways share
+
+    def _begin(
+        self, subjects: Sequence[Subject], rules: Sequence[LabelRule]
+    ) -> Iterator[tuple[Subject, Task | FailedExplanation]]:
+        """Predict the instances themselves, and choose what to explain of each."""
+        size = 1024
+        for start in range(0, len(subjects), size):
+            chunk = list(subjects[start : start + size])
+            for subject, rule, scores in zip(
+                chunk, rules[start : start + size], self._score_originals(chunk), strict=True
+            ):
+                if isinstance(scores, MlflowLimeError):
+                    yield subject, _failure(subject, scores)
+                    continue
+                try:
+                    yield subject, self._task(subject, rule, scores)
+                except MlflowLimeError as error:
+                    yield subject, _failure(subject, error)
+
+    def _score_originals(self, subjects: Sequence[Subject]) -> list[FloatArray | MlflowLimeError]:
+        try:
+            return list(self.predictor(self.domain.originals(subjects), len(subjects)))
+        except MlflowLimeError as error:
+            if len(subjects) == 1:
+                return [error]
+        single = [self._score_originals([subject])[0] for subject in subjects]
+        if all(isinstance(item, MlflowLimeError) for item in single):
+            first = single[0]
+            reasons = {str(item) for item in single}
+            if len(reasons) == 1 and isinstance(first, MlflowLimeError):
+                raise first
+        return single
+
+    def _task(self, subject: Subject, rule: LabelRule, scores: FloatArray) -> Task:
+        names = self._names(len(scores))
+        chosen = choose_labels(rule, scores, names, mode=self.mode)
+        every = len(scores) <= FITTED_OUTPUTS
+        outputs = list(range(len(scores))) if every else sorted(set(chosen))
+        design = self._design(subject)
+        return Task(
+            subject=subject,
+            scores=scores,
+            outputs=outputs,
+            labels=[(outputs.index(i), i, names[i]) for i in chosen],
+            design=design,
+            sample=Sample(1 if design == "exact" else self.sampling.replicates),
+        )
+
+    def _names(self, n_outputs: int) -> tuple[str, ...]:
+        if self.class_names is None:
+            if self.mode == "regression":
+                return (
+                    ("value",) if n_outputs == 1 else tuple(f"value {i}" for i in range(n_outputs))
+                )
+            return tuple(str(i) for i in range(n_outputs))
+        names = tuple(str(name) for name in self.class_names)
+        if len(names) != n_outputs:
+            msg = (
+                f"the model returned {n_outputs} outputs, but {len(names)} class names are given: "
+                f"{list(names)[:10]}; give one name for each output, in their order"
+            )
+            raise ModelError(msg)
+        return names
+
+    def _finish(self, task: Task, fits: Fits) -> Explanation:
+        results = assess(
+            task.sample,
+            fits,
+            scores=task.scores[task.outputs],
+            mode=self.mode,
+            labels=task.labels,
+            confidence=self.fitting.confidence,
+        )
+        subject = task.subject
+        exact = task.design == "exact"
+        return Explanation(
+            key=subject.key,
+            mode=self.mode,
+            class_names=self._names(len(task.scores)),
+            scores=task.scores,
+            parts=subject.parts,
+            names=subject.names,
+            labels=tuple(_all_parts(result, subject) for result in results),
+            ess_share=effective_share(task.sample.all_weights()),
+            rows=task.sample.n_rows,
+            rows_predicted=task.rows_predicted,
+            converged=exact or all(self._precise(result) for result in results),
+            exact=exact,
+            seed=self.sampling.seed,
+            digest=subject.digest,
+            recipe=self._recipe(task),
+            notes=subject.notes,
+        )
+
+    def _precise(self, result: LabelExplanation) -> bool:
+        half = (result.high - result.low).max(initial=0.0) / 2
+        largest = np.abs(result.weights).max(initial=0.0)
+        return result.flat or bool(half <= self.sampling.precision * largest)
+
+    def _may_extend(self, task: Task) -> bool:
+        if task.design == "exact" or self._out_of_time():
+            return False
+        counter = self.predictor.counter
+        rows = task.sample.n_rows
+        most = self.sampling.max_rows or 4 * self._first_rows(task.subject)
+        return (
+            2 * rows <= most
+            and (self.budget.rows is None or counter.rows + rows <= self.budget.rows)
+            and (self.budget.calls is None or counter.calls < self.budget.calls)
+        )
+
+    def _out_of_time(self) -> bool:
+        limit = self.budget.seconds
+        return limit is not None and time.monotonic() - self._started > limit
+
+    def _recipe(self, task: Task) -> dict[str, Any]:
+        kernel = self._kernel(task.subject)
+        return {
+            **self.domain.recipe(),
+            "design": task.design,
+            "law": self._law(task.subject) if self.domain.masked else "background",
+            "rows": self._first_rows(task.subject),
+            "replicates": self.sampling.replicates,
+            "precision": self.sampling.precision,
+            "kernel": {
+                "width": kernel.width,
+                "distance": kernel.distance,
+                "function": getattr(kernel.function, "__qualname__", None),
+            },
+            "select": self.fitting.select,
+            "penalty": self.fitting.penalty,
+            "confidence": self.fitting.confidence,
+            "regressor": getattr(self.fitting.regressor, "__qualname__", None),
+        }
+
+    def _law(self, subject: Subject) -> str:
+        return "uniform_count" if self.sampling.law == "auto" else self.sampling.law
+
+    def _design(self, subject: Subject) -> str:
+        if self.sampling.design != "auto":
+            return self.sampling.design
+        return choose_design(
+            self._law(subject),
+            n_parts=subject.n_active if self.domain.masked else 0,
+            n_draws=subject.n_draws,
+            n_rows=self._first_rows(subject) // self.sampling.replicates,
+            n_replicates=self.sampling.replicates,
+        )
+
+    def _first_rows(self, subject: Subject) -> int:
+        return self.sampling.rows or self.domain.default_rows(subject)
+
+    def _kernel(self, subject: Subject) -> Kernel:
+        return self.sampling.kernel or self.domain.default_kernel(subject)
+
+    def _seed(self, digest: str) -> np.random.SeedSequence:
+        if self.domain.shared:
+            return np.random.SeedSequence([self.sampling.seed])
+        words = [int(digest[i : i + 8], 16) for i in range(0, len(digest), 8)]
+        return np.random.SeedSequence([self.sampling.seed, *words])
+
+    def _nothing_varies(self, task: Task) -> FailedExplanation:
+        return FailedExplanation(
+            key=task.subject.key,
+            reason="no part of this instance can be varied: " + "; ".join(task.subject.notes[:3]),
+            kind="DataError",
+        )
+
+    def _stopped(self, task: Task) -> FailedExplanation:
+        return FailedExplanation(
+            key=task.subject.key,
+            reason=f"the time budget of {self.budget.seconds} seconds was spent before this "
+            "instance was explained; raise it or explain fewer instances",
+            kind="BudgetSpent",
+        )
+
+
+def _one_rule_each(labels: LabelRule | Sequence[LabelRule], n_subjects: int) -> Sequence[LabelRule]:
+    """Return one rule for each instance: a list whose items are not names is one already."""
+    if isinstance(labels, (str, int)) or all(isinstance(item, str) for item in labels):
+        return [labels] * n_subjects  # type: ignore[list-item]
+    if len(labels) != n_subjects:
+        msg = f"labels are given for {len(labels)} instances, but there are {n_subjects}"
+        raise DataError(msg)
+    return list(labels)
+
+
+def _failure(subject: Subject, error: MlflowLimeError) -> FailedExplanation:
+    return FailedExplanation(key=subject.key, reason=str(error), kind=type(error).__name__)
+
+
+def _all_parts(result: LabelExplanation, subject: Subject) -> LabelExplanation:
+    """Give the parts that could not be varied a weight of zero."""
+    if subject.n_active == len(subject.parts):
+        return result
+    widened = {}
+    for name in ("weights", "std_errors", "low", "high", "replicate_weights"):
+        values = getattr(result, name)
+        full = np.zeros((*values.shape[:-1], len(subject.parts)))
+        full[..., subject.active] = values
+        widened[name] = full
+    return replace(result, **widened)

@@ -1,0 +1,653 @@
+"""Which parts are kept in each perturbed input, and which background value replaces the others.
+
+A *law* says how masks are distributed, a *design* how evenly a block of rows represents that law.
+Every row of every design but ``exact`` has exactly the law of a random row, so estimates are
+unbiased whatever the number of rows; designs differ in their variance only.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf, erfinv
+from scipy.stats import qmc
+
+from mlflow_lime.errors import DataError, did_you_mean
+
+__all__ = [
+    "DESIGNS",
+    "LAWS",
+    "LEVELS",
+    "MaskBlock",
+    "choose_design",
+    "count_weights",
+    "enumerate_masks",
+    "level_columns",
+    "mask_block",
+    "orthogonal_runs",
+]
+
+UintArray = NDArray[np.uint32]
+MaskArray = NDArray[np.uint8]
+LevelArray = NDArray[np.uint16]
+FloatArray = NDArray[np.float64]
+
+DESIGNS: Final = ("exact", "orthogonal", "sobol", "stratified", "paired", "iid")
+LAWS: Final = ("uniform_count", "bernoulli")
+LEVELS: Final = 1024
+MAX_ENUMERATED_PARTS: Final = 20
+MAX_SOBOL_DIMENSIONS: Final = 21_201
+MAX_ORDER: Final = 3
+
+_LEVEL_BITS = 10
+_HALF = np.uint32(1 << 31)
+# Primitive polynomials over GF(2), by degree.
+_PRIMITIVE = {
+    2: 0b111,
+    3: 0b1011,
+    4: 0b10011,
+    5: 0b100101,
+    6: 0b1000011,
+    7: 0b10001001,
+    8: 0b100011101,
+    9: 0b1000010001,
+    10: 0b10000001001,
+}
+# Extending a code greedily takes time in proportion to runs x parts.
+_MAX_GREEDY_BITS = 13
+
+
+@dataclass(frozen=True, slots=True)
+class MaskBlock:
+    """Masks and background levels of one randomised block of rows.
+
+    Attributes
+    ----------
+    masks : ndarray of uint8, shape (n_rows, n_parts)
+        1 where the part is kept.
+    levels : ndarray of uint16, shape (n_rows, n_draws)
+        Uniform on 0 .. `LEVELS` - 1, independent of the masks: which of the equally likely
+        background values replaces an absent part.
+    weights : ndarray of float64, shape (n_rows,)
+        Law over proposal: ones, except where all masks are enumerated.
+    """
+
+    masks: MaskArray
+    levels: LevelArray
+    weights: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a design has to draw, and from which random numbers."""
+
+    law: str
+    width: float | None
+    n_parts: int
+    n_draws: int
+    n_rows: int
+    start: int
+    rng: np.random.Generator
+    replicate_rng: np.random.Generator
+
+    @property
+    def split_draws(self) -> bool:
+        """Whether one number per part decides both whether it is kept and its level."""
+        return self.n_draws == self.n_parts
+
+    @property
+    def n_dims(self) -> int:
+        """Dimensions of a point: the share kept (if random), the parts, the separate levels."""
+        counts = self.law == "uniform_count" and self.n_parts > 0
+        return int(counts) + self.n_parts + (0 if self.split_draws else self.n_draws)
+
+
+def mask_block(
+    design: str,
+    *,
+    law: str,
+    n_parts: int,
+    n_draws: int,
+    n_rows: int,
+    seed: np.random.SeedSequence,
+    replicate: int = 0,
+    round_: int = 0,
+    width: float | None = None,
+) -> MaskBlock:
+    """Draw one block of masks and background levels.
+
+    Parameters
+    ----------
+    design : {"exact", "orthogonal", "sobol", "stratified", "paired", "iid"}
+        ``exact`` repeats the enumeration of all masks; ``orthogonal`` are orthogonal arrays of
+        strength 4 (law ``bernoulli`` only); ``sobol`` is a digitally shifted Sobol sequence with
+        its columns in random order; ``stratified`` is a Latin hypercube; ``paired`` holds
+        antithetic pairs (complements, where the law is symmetric); ``iid`` is plain sampling.
+    law : {"uniform_count", "bernoulli"}
+        ``uniform_count``: a share p uniform on (0, 1), then each part is kept with probability
+        p, so every number of kept parts is equally likely. ``bernoulli``: p = 1/2.
+    n_parts : int
+        Number of parts; 0 for levels alone.
+    n_draws : int
+        Number of levels of a row; `n_parts` where each part has its own, 0 where absent parts
+        are replaced by something fixed.
+    n_rows : int
+        Rows of the block, the same for every round of a replicate.
+    seed : numpy.random.SeedSequence
+        Seed of the instance; never changed by the call.
+    replicate : int
+        Replicates are independent of each other.
+    round_ : int
+        Later rounds extend a replicate: the Sobol sequence goes on where the round before
+        stopped; orthogonal arrays get another coset; other designs another independent block.
+    width : float, optional
+        For ``uniform_count``: makes the law local. The expected share removed, 1 - p, gets the
+        density ``exp(-(1 - p)**2 / (2 width**2))`` on (0, 1), up to a constant. Rows come from
+        that law itself and need no kernel weights.
+
+    Returns
+    -------
+    MaskBlock
+        A function of the arguments alone.
+
+    Raises
+    ------
+    DataError
+        If the design or law does not exist, or the design cannot serve the law or the sizes.
+
+    References
+    ----------
+    Owen, "Monte Carlo theory, methods and examples", 2013, chapters 8 and 17. Tan, Tian, Li,
+    "GLIME", NeurIPS 2023, for sampling from the kernel-weighted law itself.
+
+    Examples
+    --------
+    >>> block = mask_block(
+    ...     "sobol", law="uniform_count", n_parts=3, n_draws=3, n_rows=8,
+    ...     seed=np.random.SeedSequence(0))
+    >>> block.masks.shape, block.masks.mean(), block.levels.dtype
+    ((8, 3), 0.5, dtype('uint16'))
+    """
+    _check(design, law, n_parts, n_draws, n_rows, width)
+    plan = _Plan(
+        law=law,
+        width=width,
+        n_parts=n_parts,
+        n_draws=n_draws,
+        n_rows=n_rows,
+        start=round_ * n_rows,
+        rng=_generator(seed, replicate, 1 + round_),
+        replicate_rng=_generator(seed, replicate, 0),
+    )
+    return _DRAW[design](plan)
+
+
+def choose_design(
+    law: str, *, n_parts: int, n_draws: int, n_rows: int, n_replicates: int = 4
+) -> str:
+    """Return the design that ``auto`` stands for: never one that can lose against plain sampling.
+
+    Parameters
+    ----------
+    law : {"uniform_count", "bernoulli"}
+        Law of the masks.
+    n_parts, n_draws : int
+        As in `mask_block`.
+    n_rows : int
+        Rows of one replicate.
+    n_replicates : int
+        Number of replicates.
+
+    Returns
+    -------
+    str
+        ``exact`` where all masks fit in all rows together and nothing else is random (one block
+        of ``2**n_parts`` rows, no replicates); otherwise a design of independent replicates.
+
+    Examples
+    --------
+    >>> choose_design("bernoulli", n_parts=6, n_draws=0, n_rows=64)
+    'exact'
+    >>> choose_design("bernoulli", n_parts=15, n_draws=0, n_rows=256)
+    'orthogonal'
+    >>> choose_design("uniform_count", n_parts=30, n_draws=30, n_rows=250)
+    'sobol'
+    """
+    _check_law(law)
+    if n_draws == 0:
+        if n_parts <= MAX_ENUMERATED_PARTS and 1 << n_parts <= n_rows * n_replicates:
+            return "exact"
+        if law == "bernoulli" and orthogonal_runs(n_parts) <= n_rows:
+            return "orthogonal"
+        return "paired"
+    # A binary net of n rows has fewer than n distinct leading bits for its columns.
+    n_dims = n_parts + (0 if n_draws == n_parts else n_draws) + 1
+    return "sobol" if 4 * n_dims <= n_rows else "stratified"
+
+
+def enumerate_masks(n_parts: int) -> MaskArray:
+    """Return every mask of `n_parts` parts, in binary order.
+
+    Returns
+    -------
+    ndarray of uint8, shape (2**n_parts, n_parts)
+
+    Raises
+    ------
+    DataError
+        If there are more than 20 parts.
+
+    Examples
+    --------
+    >>> enumerate_masks(2).tolist()
+    [[0, 0], [1, 0], [0, 1], [1, 1]]
+    """
+    if not 0 <= n_parts <= MAX_ENUMERATED_PARTS:
+        msg = (
+            f"all masks can be enumerated for at most {MAX_ENUMERATED_PARTS} parts, got "
+            f"{n_parts}; use another design"
+        )
+        raise DataError(msg)
+    return _bits(np.arange(1 << n_parts, dtype=np.uint32), n_parts)
+
+
+def count_weights(law: str, n_parts: int, width: float | None = None) -> FloatArray:
+    """Return the weight of a mask under a law, by its number of kept parts.
+
+    Parameters
+    ----------
+    law : {"uniform_count", "bernoulli"}
+        Law of the masks.
+    n_parts : int
+        Number of parts.
+    width : float, optional
+        As in `mask_block`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_parts + 1,)
+        ``2**n_parts`` times the probability of one mask with that many parts kept, so that the
+        weights of all masks have mean 1.
+
+    Examples
+    --------
+    >>> count_weights("uniform_count", 2).round(3).tolist()
+    [1.333, 0.667, 1.333]
+    """
+    if law == "bernoulli":
+        return np.ones(n_parts + 1)
+    # Gauss-Legendre is exact for the polynomial p^k (1 - p)^(n - k) times a smooth density.
+    nodes, node_weights = np.polynomial.legendre.leggauss(n_parts // 2 + 64)
+    share = (nodes + 1.0) / 2.0
+    density = node_weights / 2.0
+    if width is not None:
+        density = density * np.exp(-0.5 * ((1.0 - share) / width) ** 2)
+        density /= density.sum()
+    kept = np.arange(n_parts + 1)[:, None]
+    terms = (2.0 * share) ** kept * (2.0 * (1.0 - share)) ** (n_parts - kept)
+    return np.asarray(terms @ density, dtype=np.float64)
+
+
+def level_columns(
+    masks: MaskArray,
+    levels: LevelArray,
+    *,
+    order: int = 2,
+    owners: NDArray[np.intp] | None = None,
+) -> FloatArray:
+    """Return columns that take the noise of the background values out of a regression.
+
+    Column ``(1 - z_j) P_m(level_j)``, with P_m the Legendre polynomial of degree m = 1 .. order.
+    Given the masks each column has mean zero over the levels, so it is uncorrelated with every
+    function of the masks: beside the masks in a least-squares fit it leaves what the weights
+    estimate as it is, and explains variance that would otherwise be noise.
+
+    Parameters
+    ----------
+    masks : ndarray of uint8, shape (n_rows, n_parts)
+        1 = kept.
+    levels : ndarray of uint16, shape (n_rows, n_draws)
+        Levels of the same rows.
+    order : int
+        Highest degree, 0 to 3.
+    owners : ndarray of intp, shape (n_draws,), optional
+        Part that each level belongs to; needed where `n_draws` differs from `n_parts`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, order * n_draws)
+        Each of variance about the share of rows in which the part is absent.
+
+    References
+    ----------
+    Owen, "Monte Carlo theory, methods and examples", 2013, section 8.9 (control variates by
+    regression).
+
+    Examples
+    --------
+    >>> masks, levels = np.array([[0, 1]], np.uint8), np.array([[1023, 0]], np.uint16)
+    >>> level_columns(masks, levels, order=1).round(2).tolist()
+    [[1.73, 0.0]]
+    """
+    if not 0 <= order <= MAX_ORDER:
+        msg = f"the order of level columns must be 0 to {MAX_ORDER}, got {order!r}"
+        raise DataError(msg)
+    if owners is None and levels.shape[1] != masks.shape[1]:
+        msg = f"{levels.shape[1]} levels of {masks.shape[1]} parts need their owners"
+        raise DataError(msg)
+    n_rows, n_draws = levels.shape
+    absent = 1.0 - (masks if owners is None else masks[:, owners])
+    columns = np.empty((n_rows, order, n_draws))
+    for degree, values in enumerate(_legendre()[:order]):
+        np.multiply(values[levels], absent, out=columns[:, degree])
+    return columns.reshape(n_rows, order * n_draws)
+
+
+def orthogonal_runs(n_parts: int) -> int:
+    """Return the rows of the smallest orthogonal array of strength 4 that is available here.
+
+    Examples
+    --------
+    >>> [orthogonal_runs(n) for n in (4, 15, 30, 63, 127)]
+    [16, 256, 1024, 4096, 16384]
+    """
+    return 1 << _strength_four(n_parts)[0]
+
+
+# ------------------------------------------------------------------------------- checks
+
+
+def _check_law(law: str) -> None:
+    if law not in LAWS:
+        msg = f"the law of the masks must be one of {LAWS}, got {law!r}.{did_you_mean(law, LAWS)}"
+        raise DataError(msg)
+
+
+def _check(
+    design: str, law: str, n_parts: int, n_draws: int, n_rows: int, width: float | None
+) -> None:
+    _check_law(law)
+    if design not in DESIGNS:
+        hint = did_you_mean(design, DESIGNS)
+        msg = f"the design of the masks must be one of {DESIGNS}, got {design!r}.{hint}"
+        raise DataError(msg)
+    if min(n_parts, n_draws) < 0 or n_parts + n_draws == 0 or n_rows < 1:
+        msg = (
+            "a block needs parts or draws, and rows; got "
+            f"n_parts={n_parts}, n_draws={n_draws}, n_rows={n_rows}"
+        )
+        raise DataError(msg)
+    if width is not None and (law != "uniform_count" or not width > 0):
+        msg = f"width must be a positive number, and needs law 'uniform_count'; got {width!r}"
+        raise DataError(msg)
+    if design == "orthogonal" and law != "bernoulli":
+        others = tuple(name for name in DESIGNS if name != "orthogonal")
+        msg = f"orthogonal arrays serve law 'bernoulli' only; for {law!r} use one of {others}"
+        raise DataError(msg)
+
+
+def _generator(seed: np.random.SeedSequence, *key: int) -> np.random.Generator:
+    # Not seed.spawn(): it counts its calls, so results would depend on their order.
+    child = np.random.SeedSequence(
+        seed.entropy, spawn_key=(*seed.spawn_key, *key), pool_size=seed.pool_size
+    )
+    return np.random.Generator(np.random.PCG64(child))
+
+
+# ------------------------------------------------------------- designs made from points
+# A point is a row of unsigned 32-bit fractions, each uniform on its own.
+
+
+def _draw_iid(plan: _Plan) -> MaskBlock:
+    return _from_points(_random_points(plan, plan.n_rows), plan)
+
+
+def _draw_paired(plan: _Plan) -> MaskBlock:
+    half = _random_points(plan, (plan.n_rows + 1) // 2)
+    pairs = np.stack([half, ~half], axis=1).reshape(-1, plan.n_dims)
+    return _from_points(pairs[: plan.n_rows], plan)
+
+
+def _draw_stratified(plan: _Plan) -> MaskBlock:
+    cells = np.empty((plan.n_dims, plan.n_rows), dtype=np.uint32)
+    cells[:] = np.arange(plan.n_rows, dtype=np.uint32)
+    cells = plan.rng.permuted(cells, axis=1, out=cells).T
+    inside = plan.rng.random(cells.shape)
+    points = ((cells + inside) * (2.0**32 / plan.n_rows)).astype(np.uint32)
+    return _from_points(points, plan)
+
+
+def _draw_sobol(plan: _Plan) -> MaskBlock:
+    return _from_points(_net(plan), plan)
+
+
+def _random_points(plan: _Plan, n_rows: int) -> UintArray:
+    return plan.rng.integers(0, 1 << 32, size=(n_rows, plan.n_dims), dtype=np.uint32)
+
+
+def _net(plan: _Plan) -> UintArray:
+    """Return shifted Sobol points; the share kept stays in the first, most even, column."""
+    rng, n_dims = plan.replicate_rng, plan.n_dims
+    base = _sobol(n_dims, plan.start, plan.n_rows)
+    first = int(plan.law == "uniform_count" and plan.n_parts > 0)
+    order = np.concatenate([np.arange(first), first + rng.permutation(n_dims - first)])
+    shift = rng.integers(0, 1 << 32, size=n_dims, dtype=np.uint32)
+    points = np.take(base, order, axis=1)
+    points ^= shift
+    return points
+
+
+@lru_cache(maxsize=32)
+def _sobol(n_dims: int, start: int, n_rows: int) -> UintArray:
+    if n_dims > MAX_SOBOL_DIMENSIONS:
+        msg = (
+            f"Sobol sequences have at most {MAX_SOBOL_DIMENSIONS} dimensions, got {n_dims}; "
+            "use design 'stratified'"
+        )
+        raise DataError(msg)
+    sequence = qmc.Sobol(n_dims, scramble=False, bits=32)
+    if start:
+        sequence.fast_forward(start)
+    points = np.ldexp(_sobol_rows(sequence, n_rows), 32).astype(np.uint32)
+    points.setflags(write=False)
+    return points
+
+
+def _sobol_rows(sequence: qmc.Sobol, n_rows: int) -> FloatArray:
+    # In one piece scipy warns unless the rows are a power of two; a digital shift keeps every
+    # row uniform, so balance is a gain here and not a condition.
+    powers = [1 << bit for bit in range(n_rows.bit_length()) if n_rows >> bit & 1]
+    return np.concatenate([sequence.random(size) for size in reversed(powers)])
+
+
+def _from_points(points: UintArray, plan: _Plan) -> MaskBlock:
+    """Turn points into masks and levels: keep a part where its number is below the share kept."""
+    n_parts = plan.n_parts
+    first = plan.n_dims - n_parts - (0 if plan.split_draws else plan.n_draws)
+    parts = points[:, first : first + n_parts]
+    share = _share_kept(points[:, 0], plan.width) if first else None
+    kept = parts < (_HALF if share is None else share[:, None])
+    if plan.split_draws:
+        levels = _remaining_levels(parts, kept, share)
+    else:
+        levels = _leading_levels(points[:, first + n_parts :])
+    return MaskBlock(kept.view(np.uint8), levels, np.ones(plan.n_rows))
+
+
+def _share_kept(points: UintArray, width: float | None) -> UintArray:
+    """Return the share kept as a 32-bit fraction in (0, 1), by inversion of its distribution."""
+    if width is None:
+        return np.maximum(points, np.uint32(1))
+    scale = width * np.sqrt(2.0)
+    removed = scale * erfinv((points + 0.5) * (erf(1.0 / scale) * 2.0**-32))
+    return (2.0**32 * (1.0 - removed)).clip(1.0, 2.0**32 - 1.0).astype(np.uint32)
+
+
+def _leading_levels(points: UintArray) -> LevelArray:
+    return (points >> np.uint32(32 - _LEVEL_BITS)).astype(np.uint16)
+
+
+def _remaining_levels(
+    points: UintArray, kept: NDArray[np.bool_], share: UintArray | None
+) -> LevelArray:
+    """Return the levels that are left in the points once it is known what they keep.
+
+    Below the share kept a point is uniform, and above it also: stretched to the whole range
+    either gives a level, so one number per part keeps the evenness of the design for both.
+    """
+    if share is None:
+        return _leading_levels(points << np.uint32(1))
+    below = np.float32(LEVELS) / share.astype(np.float32)
+    above = np.float32(LEVELS) / (~share + np.uint32(1)).astype(np.float32)
+    stretched = np.where(kept, points, points - share[:, None]).astype(np.float32)
+    stretched *= np.where(kept, below[:, None], above[:, None])
+    np.minimum(stretched, np.float32(LEVELS - 1), out=stretched)
+    return stretched.astype(np.uint16)
+
+
+# --------------------------------------------------------------- designs made from masks
+
+
+def _draw_exact(plan: _Plan) -> MaskBlock:
+    masks = enumerate_masks(plan.n_parts)
+    if plan.n_rows % len(masks):
+        msg = (
+            f"design 'exact' needs a multiple of {len(masks)} rows for {plan.n_parts} parts, "
+            f"got {plan.n_rows}; use another design, or that many rows"
+        )
+        raise DataError(msg)
+    masks = np.tile(masks, (plan.n_rows // len(masks), 1))
+    weights = count_weights(plan.law, plan.n_parts, plan.width)
+    return MaskBlock(masks, _shuffled_levels(plan), weights[masks.sum(axis=1, dtype=np.intp)])
+
+
+def _draw_orthogonal(plan: _Plan) -> MaskBlock:
+    """Draw cosets of a linear code, each under its own shift; the last one may be cut short."""
+    array = _orthogonal_array(plan.n_parts)
+    if plan.n_rows < len(array):
+        msg = (
+            f"an orthogonal array of strength 4 for {plan.n_parts} parts needs at least "
+            f"{len(array)} rows a replicate, got {plan.n_rows}; use 'sobol' or 'paired', or more"
+        )
+        raise DataError(msg)
+    n_cosets = -(-plan.n_rows // len(array))
+    shifts = plan.rng.integers(0, 2, size=(n_cosets, 1, plan.n_parts), dtype=np.uint8)
+    columns = plan.rng.permutation(plan.n_parts)
+    masks = (array[:, columns] ^ shifts).reshape(-1, plan.n_parts)[: plan.n_rows]
+    return MaskBlock(masks, _shuffled_levels(plan), np.ones(plan.n_rows))
+
+
+def _shuffled_levels(plan: _Plan) -> LevelArray:
+    """Return even levels whose rows meet the masks in random order."""
+    if plan.n_draws == 0:
+        return np.empty((plan.n_rows, 0), dtype=np.uint16)
+    shift = plan.rng.integers(0, 1 << 32, size=plan.n_draws, dtype=np.uint32)
+    levels = _leading_levels(_sobol(plan.n_draws, 0, plan.n_rows) ^ shift)
+    return plan.rng.permutation(levels)
+
+
+@lru_cache(maxsize=16)
+def _orthogonal_array(n_parts: int) -> MaskArray:
+    """Return a linear orthogonal array: all combinations of the bits of its columns.
+
+    Returns
+    -------
+    ndarray of uint8, shape (orthogonal_runs(n_parts), n_parts)
+
+    References
+    ----------
+    Hedayat, Sloane, Stufken, "Orthogonal arrays", 1999, section 4.3: the words of the dual of a
+    linear code with minimum distance 5 form an orthogonal array of strength 4.
+    """
+    n_bits, columns = _strength_four(n_parts)
+    runs = _bits(np.arange(1 << n_bits, dtype=np.uint32), n_bits)
+    generator = _bits(np.array(columns, dtype=np.uint32), n_bits).T
+    # At most 20 bits are added up, so uint8 cannot overflow.
+    array: MaskArray = (runs @ generator) & np.uint8(1)
+    array.setflags(write=False)
+    return array
+
+
+@lru_cache(maxsize=256)
+def _strength_four(n_parts: int) -> tuple[int, tuple[int, ...]]:
+    """Return the bits needed, and columns of that many bits of which any four are independent."""
+    if n_parts <= 5:
+        # Unit vectors, and for five parts also their sum: any four are independent.
+        n_bits = min(n_parts, 4)
+        return n_bits, (*(1 << bit for bit in range(n_bits)), 15)[:n_parts]
+    for n_bits in range(5, 2 * max(_PRIMITIVE) + 1):
+        columns = _bch_columns(n_bits // 2)
+        if len(columns) < n_parts and n_bits <= _MAX_GREEDY_BITS:
+            columns = _extended(n_bits)
+        elif n_bits % 2:
+            continue
+        if len(columns) >= n_parts:
+            return n_bits, columns[:n_parts]
+    msg = (
+        f"orthogonal arrays serve at most {len(columns)} parts, got {n_parts}; "
+        "use 'sobol' or 'paired'"
+    )
+    raise DataError(msg)
+
+
+@lru_cache(maxsize=16)
+def _bch_columns(degree: int) -> tuple[int, ...]:
+    """Return the parity check of the BCH code of distance 5: (x, x^3) for all x of GF(2^degree)."""
+    order = (1 << degree) - 1
+    powers, value = [], 1
+    for _ in range(order):
+        powers.append(value)
+        value <<= 1
+        if value >> degree:
+            value ^= _PRIMITIVE[degree]
+    return tuple(powers[i] | powers[3 * i % order] << degree for i in range(order))
+
+
+@lru_cache(maxsize=16)
+def _extended(n_bits: int) -> tuple[int, ...]:
+    """Return the BCH columns and every further vector that is no sum of three before it."""
+    vectors = np.arange(1 << n_bits)
+    sums = [vectors == 0] * 4
+    columns: list[int] = []
+
+    def add(column: int) -> None:
+        columns.append(column)
+        for terms in (3, 2, 1):
+            sums[terms] = sums[terms] | sums[terms - 1][vectors ^ column]
+
+    # At degree 2 the cubes are all 1 and the columns dependent.
+    for column in _bch_columns(n_bits // 2) if n_bits > 5 else ():
+        add(column)
+    free = np.flatnonzero(~sums[3])
+    while free.size:
+        add(int(free[0]))
+        free = free[~sums[3][free]]
+    return tuple(columns)
+
+
+def _bits(numbers: UintArray, n_bits: int) -> MaskArray:
+    """Return the lowest bits of numbers as columns, shape (n_numbers, n_bits)."""
+    places = np.arange(n_bits, dtype=np.uint32)
+    return (numbers[:, None] >> places & np.uint32(1)).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _legendre() -> FloatArray:
+    """Return orthonormal polynomials of the level, shape (MAX_ORDER, LEVELS), each of mean zero."""
+    centred = (np.arange(LEVELS) + 0.5) / LEVELS * 2.0 - 1.0
+    powers = centred[:, None] ** np.arange(MAX_ORDER + 1)
+    basis, triangle = np.linalg.qr(powers)
+    return np.asarray((basis * np.sign(np.diag(triangle)))[:, 1:].T * np.sqrt(LEVELS))
+
+
+_DRAW: dict[str, Callable[[_Plan], MaskBlock]] = {
+    "exact": _draw_exact,
+    "orthogonal": _draw_orthogonal,
+    "sobol": _draw_sobol,
+    "stratified": _draw_stratified,
+    "paired": _draw_paired,
+    "iid": _draw_iid,
+}

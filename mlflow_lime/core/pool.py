@@ -1,0 +1,178 @@
+"""Blocks of perturbed rows of many instances, predicted together."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_lime.core.domain import Domain, Draw
+from mlflow_lime.core.masks import MaskBlock
+from mlflow_lime.core.options import Pooling
+from mlflow_lime.core.predict import Predictor, take_rows
+from mlflow_lime.errors import MlflowLimeError
+
+__all__ = ["Answer", "BlockSize", "Pool", "predict_draws"]
+
+SIZES = (4096, 16384, 1024)
+"""Rows of a call that are tried, in this order, where none is configured."""
+
+
+@dataclass(slots=True)
+class BlockSize:
+    """Finds the number of rows a call at which the model is fastest, from the calls themselves.
+
+    Attributes
+    ----------
+    fixed : int or None
+        Configured rows of a call.
+    pace : dict of int to float
+        Best seconds a row seen at each size.
+    """
+
+    fixed: int | None
+    pace: dict[int, float] = field(default_factory=dict)
+
+    def rows(self) -> int:
+        """Return the rows of the next call."""
+        if self.fixed is not None:
+            return self.fixed
+        for size in SIZES:
+            if size not in self.pace:
+                return size
+        return min(self.pace, key=lambda size: self.pace[size])
+
+    def record(self, n_rows: int, seconds: float) -> None:
+        """Take note of a call; only calls near a size that is tried count."""
+        for size in SIZES:
+            if 0.5 * size <= n_rows <= size:
+                pace = seconds / n_rows
+                self.pace[size] = min(pace, self.pace.get(size, pace))
+
+
+@dataclass(slots=True)
+class Pool:
+    """The model's side of a job: how many rows a call, and the calls themselves."""
+
+    predictor: Predictor
+    pooling: Pooling
+    size: BlockSize = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = BlockSize(self.pooling.block_rows)
+
+    def target(self, row_bytes: int) -> int:
+        """Return the rows of the next call, within the byte budget."""
+        return max(1, min(self.size.rows(), self.pooling.block_bytes // max(row_bytes, 1)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Scores of one block.
+
+    Attributes
+    ----------
+    scores : ndarray of float64, shape (n_rows, n_outputs)
+    n_predicted : int
+        Rows that the model was asked for.
+    """
+
+    scores: NDArray[np.float64]
+    n_predicted: int
+
+
+def predict_draws(
+    pool: Pool, domain: Domain, draws: Sequence[Draw]
+) -> list[Answer | MlflowLimeError]:
+    """Return the scores of each block, or why the model failed on it.
+
+    Parameters
+    ----------
+    pool : Pool
+    domain : Domain
+    draws : sequence of (Subject, MaskBlock)
+        Blocks of one or many instances.
+
+    Returns
+    -------
+    list of Answer or MlflowLimeError
+        One for each draw. Where a call fails, its instances are asked for one by one, so that only
+        those that the model refuses are lost.
+    """
+    answers: list[list[Answer]] = [[] for _ in draws]
+    failed: dict[int, MlflowLimeError] = {}
+    limit = pool.target(max(domain.row_bytes(subject) for subject, _ in draws))
+    for pieces in _pack(draws, limit):
+        live = [piece for piece in pieces if piece[0] not in failed]
+        if not live:
+            continue
+        try:
+            found = _predict(pool, domain, [piece[1] for piece in live])
+            for (place, _), answer in zip(live, found, strict=True):
+                answers[place].append(answer)
+        except MlflowLimeError:
+            for place, draw in live:
+                try:
+                    answers[place].extend(_predict(pool, domain, [draw]))
+                except MlflowLimeError as error:
+                    failed[place] = error
+    return [failed[i] if i in failed else _together(parts) for i, parts in enumerate(answers)]
+
+
+def _pack(draws: Sequence[Draw], limit: int) -> list[list[tuple[int, Draw]]]:
+    """Cut the blocks into calls of at most `limit` rows, keeping their order."""
+    calls: list[list[tuple[int, Draw]]] = [[]]
+    room = limit
+    for place, (subject, block) in enumerate(draws):
+        start, n_rows = 0, len(block.weights)
+        while start < n_rows:
+            if room == 0:
+                calls.append([])
+                room = limit
+            stop = min(n_rows, start + room)
+            piece = block if stop - start == n_rows else _slice(block, start, stop)
+            calls[-1].append((place, (subject, piece)))
+            room -= stop - start
+            start = stop
+    return calls
+
+
+def _slice(block: MaskBlock, start: int, stop: int) -> MaskBlock:
+    part = slice(start, stop)
+    return MaskBlock(block.masks[part], block.levels[part], block.weights[part])
+
+
+def _predict(pool: Pool, domain: Domain, draws: Sequence[Draw]) -> list[Answer]:
+    sizes = [len(block.weights) for _, block in draws]
+    n_rows = sum(sizes)
+    inputs = domain.perturb(draws)
+    fingerprints = domain.fingerprints(draws) if pool.pooling.deduplicate else None
+    first = inverse = None
+    if fingerprints is not None:
+        _, first, inverse = np.unique(fingerprints, return_index=True, return_inverse=True)
+        if len(first) == n_rows:
+            first = None
+    started = time.perf_counter()
+    if first is None or inverse is None:
+        scores = pool.predictor(inputs, n_rows)
+        asked = np.ones(n_rows, dtype=np.intp)
+    else:
+        scores = pool.predictor(take_rows(inputs, first), len(first))[inverse.reshape(-1)]
+        asked = np.zeros(n_rows, dtype=np.intp)
+        asked[first] = 1
+    pool.size.record(int(asked.sum()), time.perf_counter() - started)
+    answers, start = [], 0
+    for size in sizes:
+        stop = start + size
+        answers.append(Answer(scores[start:stop], int(asked[start:stop].sum())))
+        start = stop
+    return answers
+
+
+def _together(parts: Sequence[Answer]) -> Answer:
+    if len(parts) == 1:
+        return parts[0]
+    return Answer(
+        np.concatenate([part.scores for part in parts]), sum(part.n_predicted for part in parts)
+    )

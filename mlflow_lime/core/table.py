@@ -1,0 +1,273 @@
+"""Rows of a table: read from the user's frame, put together again for the model."""
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlflow_lime.core.background import Background, BackgroundPart
+from mlflow_lime.core.columns import ColumnKind, column_array, column_kind, format_value
+from mlflow_lime.core.groups import SEPARATORS
+from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.errors import DataError, did_you_mean, shorten
+
+__all__ = ["Row", "Table", "row_digest"]
+
+EXACT_INTEGER = 2**53
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One instance of a table.
+
+    Attributes
+    ----------
+    values : dict of Hashable to array, each shape (1,)
+        Value of each column, with its type.
+    numbers : ndarray of float64, shape (n_columns,), or None
+        The values as numbers, where the whole table is numeric.
+    codes : ndarray of int64, shape (n_parts,)
+        Position of the value among each part's background values; -1 where it does not occur.
+    """
+
+    values: dict[Hashable, Any]
+    numbers: NDArray[np.float64] | None
+    codes: NDArray[np.int64]
+
+
+class Table:
+    """The columns of a background, and how rows of them are read and written.
+
+    Parameters
+    ----------
+    background : Background
+        What the parts are.
+    as_array : bool, default False
+        Whether the model reads arrays of floats instead of data frames.
+    """
+
+    def __init__(self, background: Background, *, as_array: bool = False) -> None:
+        self.background = background
+        self.as_array = as_array
+        self.columns = background.columns
+        self.parts = background.parts
+        owner = {column: j for j, part in enumerate(self.parts) for column in part.columns}
+        self.part_of_column = np.array([owner[column] for column in self.columns], dtype=np.intp)
+        self.values: dict[Hashable, Any] = {
+            column: part.values[i] for part in self.parts for i, column in enumerate(part.columns)
+        }
+        self.dtypes = {column: self.values[column].dtype for column in self.columns}
+        self.numeric = all(_is_plain_number(self.values[column]) for column in self.columns)
+        self._levels: NDArray[np.float64] | None = None
+
+    @property
+    def levels(self) -> NDArray[np.float64]:
+        """Value of each column at each level, as numbers, shape (n_columns, LEVELS)."""
+        if self._levels is None:
+            table = np.empty((len(self.columns), LEVELS))
+            for i, column in enumerate(self.columns):
+                part = self.parts[self.part_of_column[i]]
+                table[i] = np.asarray(self.values[column], dtype=np.float64)[part.codes]
+            self._levels = table
+        return self._levels
+
+    # Reading
+
+    def read(self, instances: Any) -> list[Row]:
+        """Return the instances as rows.
+
+        Parameters
+        ----------
+        instances : DataFrame, Series, or array_like, shape (n_instances, n_columns)
+
+        Raises
+        ------
+        DataError
+            If there are no instances, a column is missing, or a column holds values of another
+            kind than the background's.
+        """
+        frame = self.align(instances)
+        arrays = {column: column_array(frame[column]) for column in self.columns}
+        numbers = None
+        if self.numeric and all(_is_plain_number(array) for array in arrays.values()):
+            numbers = np.column_stack([np.asarray(a, dtype=np.float64) for a in arrays.values()])
+        codes = np.column_stack([self._codes(part, frame) for part in self.parts])
+        return [
+            Row(
+                values={column: arrays[column][i : i + 1] for column in self.columns},
+                numbers=None if numbers is None else numbers[i],
+                codes=codes[i],
+            )
+            for i in range(len(frame))
+        ]
+
+    def align(self, instances: Any) -> pd.DataFrame:
+        """Return the instances as a frame with the background's columns, checked."""
+        frame = self._as_frame(instances)
+        if len(frame) == 0:
+            msg = "there are no instances to explain; give at least one row"
+            raise DataError(msg)
+        missing = [column for column in self.columns if column not in frame.columns]
+        if missing:
+            hint = did_you_mean(str(missing[0]), frame.columns)
+            msg = (
+                f"the instances lack {len(missing)} of {len(self.columns)} columns of the "
+                f"background: {shorten(missing)}.{hint}"
+            )
+            raise DataError(msg)
+        frame = frame.loc[:, list(self.columns)]
+        for column in self.columns:
+            self._check_kind(column, frame[column])
+        return frame
+
+    def _as_frame(self, instances: Any) -> pd.DataFrame:
+        if isinstance(instances, pd.DataFrame):
+            return instances
+        if isinstance(instances, pd.Series):
+            return instances.to_frame().T.infer_objects()
+        array = np.atleast_2d(np.asarray(instances))
+        if array.ndim != 2 or array.shape[1] != len(self.columns):
+            msg = (
+                f"the instances have shape {array.shape}, expected (rows, {len(self.columns)}) as "
+                "in the background"
+            )
+            raise DataError(msg)
+        return pd.DataFrame(array, columns=pd.Index(self.columns))
+
+    def _check_kind(self, column: Hashable, series: pd.Series) -> None:
+        expected = column_kind(pd.Series(self.values[column], name=column))
+        if series.isna().all():
+            return
+        got = column_kind(series)
+        numeric_codes = {expected, got} <= {ColumnKind.NUMERIC, ColumnKind.CATEGORY} and (
+            pd.api.types.is_bool_dtype(series.dtype)
+            or pd.api.types.is_bool_dtype(self.dtypes[column])
+        )
+        if got is not expected and not numeric_codes:
+            msg = (
+                f"column {column!r} of the instances holds {got.value} values ({series.dtype}), "
+                f"but {expected.value} values ({self.dtypes[column]}) in the background; "
+                "convert one of them"
+            )
+            raise DataError(msg)
+
+    def _codes(self, part: BackgroundPart, frame: pd.DataFrame) -> NDArray[np.int64]:
+        keys = _keys(frame[list(part.columns)])
+        known = _keys(pd.DataFrame(dict(zip(part.columns, part.values, strict=True))))
+        position = {key: code for code, key in enumerate(known)}
+        return np.array([position.get(key, -1) for key in keys], dtype=np.int64)
+
+    # Writing
+
+    def from_numbers(self, matrix: NDArray[np.float64]) -> Any:
+        """Return a matrix of numbers, shape (n_rows, n_columns), as the model reads it."""
+        kinds = {np.dtype(dtype) for dtype in self.dtypes.values()}
+        if self.as_array:
+            return matrix if len(kinds) > 1 else matrix.astype(kinds.pop(), copy=False)
+        if len(kinds) == 1:
+            matrix = matrix.astype(self._common(matrix, kinds.pop()), copy=False)
+            return pd.DataFrame(matrix, columns=pd.Index(self.columns), copy=False)
+        arrays = {}
+        for i, column in enumerate(self.columns):
+            dtype = self._common(matrix[:, i], np.dtype(self.dtypes[column]))
+            arrays[column] = matrix[:, i].astype(dtype)
+        return pd.DataFrame(arrays, columns=pd.Index(self.columns), copy=False)
+
+    @staticmethod
+    def _common(matrix: NDArray[np.float64], dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Return `dtype`, or float64 where a missing or fractional value does not fit it."""
+        if dtype.kind in "iub" and not (matrix == np.rint(matrix)).all():
+            return np.dtype(np.float64)
+        return dtype
+
+    def from_codes(
+        self, codes: Mapping[Hashable, NDArray[np.int64]], rows: Sequence[Row]
+    ) -> pd.DataFrame:
+        """Return a frame from positions among background values.
+
+        Parameters
+        ----------
+        codes : mapping of Hashable to ndarray of int64, shape (n_rows,)
+            For each column; ``n_values + i`` stands for the value of ``rows[i]``.
+        rows : sequence of Row
+            Instances whose own values may be kept.
+        """
+        arrays = {}
+        for column in self.columns:
+            pool = _join([self.values[column], *(row.values[column] for row in rows)])
+            arrays[column] = pool.take(codes[column])
+        return pd.DataFrame(arrays, columns=pd.Index(self.columns), copy=False)
+
+    def originals(self, rows: Sequence[Row]) -> Any:
+        """Return the instances themselves as the model reads them."""
+        if all(row.numbers is not None for row in rows):
+            return self.from_numbers(np.array([row.numbers for row in rows]))
+        arrays = {c: _join([row.values[c] for row in rows]) for c in self.columns}
+        frame = pd.DataFrame(arrays, columns=pd.Index(self.columns))
+        return frame.to_numpy() if self.as_array else frame
+
+    # Words
+
+    def value_text(self, part: BackgroundPart, row: Row) -> str:
+        """Return a part's value as a person reads it."""
+        texts = {column: format_value(row.values[column][0]) for column in part.columns}
+        if len(texts) == 1:
+            return next(iter(texts.values()))
+        hot = [column for column, text in texts.items() if text in ("1", "1.0", "True")]
+        cold = [text for text in texts.values() if text in ("0", "0.0", "False")]
+        if len(hot) == 1 and len(cold) == len(texts) - 1:
+            name = str(hot[0])
+            if name.startswith(part.name):
+                return SEPARATORS.sub("", name[len(part.name) :], count=1) or name
+            return name
+        shown = [f"{column} {text}" for column, text in list(texts.items())[:3]]
+        return ", ".join(shown) + (", …" if len(texts) > 3 else "")
+
+
+def row_digest(row: Row) -> str:
+    """Return a hash of an instance's content: names and values, whatever their types.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for column, values in row.values.items():
+        digest.update(repr((str(column), _canonical(values[0]))).encode())
+    return digest.hexdigest()
+
+
+def _canonical(value: Any) -> object:
+    if not isinstance(value, str) and pd.isna(value):
+        return None
+    if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
+        return float(value)
+    return str(value)
+
+
+def _keys(frame: pd.DataFrame) -> list[tuple[object, ...]]:
+    columns = [[_canonical(value) for value in column_array(frame[c])] for c in frame.columns]
+    return list(zip(*columns, strict=True))
+
+
+def _is_plain_number(array: Any) -> bool:
+    """Return whether a column can go through a matrix of floats without loss."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iufb":
+        return False
+    return array.dtype.kind not in "iu" or bool((np.abs(array) < EXACT_INTEGER).all())
+
+
+def _join(arrays: Sequence[Any]) -> Any:
+    """Return arrays of one column, one after the other, keeping the type where it fits."""
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        return np.concatenate(arrays)
+    if all(isinstance(array, pd.Categorical) for array in arrays):
+        if all(array.dtype == arrays[0].dtype for array in arrays):
+            return type(arrays[0])._concat_same_type(arrays)
+        return pd.api.types.union_categoricals(arrays, ignore_order=True)
+    return column_array(pd.concat([pd.Series(array) for array in arrays], ignore_index=True))

@@ -1,0 +1,130 @@
+"""Aggregates over the explained instances of one model version."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
+
+__all__ = ["AGGREGATES", "aggregate", "global_importance"]
+
+AGGREGATES: dict[str, str] = {
+    "fidelity_r2": "held-out weighted R² of the surrogates, median over instances",
+    "fidelity_r2_p10": "held-out weighted R² of the surrogates, 10 % quantile over instances",
+    "local_gap": (
+        "distance between surrogate and model at the instance, mean; "
+        "probability, or units of the target"
+    ),
+    "decision_agreement": "share of neighbours that surrogate and model decide alike, mean",
+    "stability_topk": "overlap of the top parts between refits (Jaccard), mean",
+    "ess_share": "effective sample size as a share of the rows, mean",
+    "converged_share": "share of instances whose intervals are as narrow as was asked",
+    "flat_share": "share of instances around which the output hardly varies",
+    "rows_predicted": "rows that the model was asked for, sum",
+    "instances": "instances that were explained",
+    "failed": "instances that could not be explained",
+}
+"""What `aggregate` returns: name, meaning, statistic and unit."""
+
+
+def aggregate(
+    explanations: Sequence[Explanation], failed: Sequence[FailedExplanation] = ()
+) -> dict[str, float]:
+    """Return the aggregates of a set of explanations.
+
+    The first explained label of each instance counts. Values that are not finite are left out, and
+    so are flat instances where fit or stability is averaged, since there is nothing to fit: an
+    aggregate of which nothing is left is absent rather than NaN.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+        Explained instances.
+    failed : sequence of FailedExplanation
+        Instances that could not be explained. They are counted.
+
+    Returns
+    -------
+    dict of str to float
+        Some of the names in `AGGREGATES`, in that order. Empty without any instance.
+    """
+    if not explanations and not failed:
+        return {}
+    values = {
+        **_fit(explanations),
+        "ess_share": _summary(np.mean, (item.ess_share for item in explanations)),
+        "converged_share": _summary(np.mean, (item.converged for item in explanations)),
+        "flat_share": _summary(np.mean, (item.labels[0].flat for item in explanations)),
+        "rows_predicted": _summary(np.sum, (item.rows_predicted for item in explanations)),
+        "instances": float(len(explanations)),
+        "failed": float(len(failed)),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _fit(explanations: Sequence[Explanation]) -> dict[str, float | None]:
+    labels = [item.labels[0] for item in explanations]
+    bumpy = [label for label in labels if not label.flat]
+    fidelity = [label.fidelity_r2 for label in bumpy]
+    return {
+        "fidelity_r2": _summary(np.median, fidelity),
+        "fidelity_r2_p10": _summary(lambda values: np.quantile(values, 0.1), fidelity),
+        "local_gap": _summary(np.mean, (label.local_gap for label in labels)),
+        "decision_agreement": _summary(np.mean, (label.decision_agreement for label in labels)),
+        "stability_topk": _summary(np.mean, (label.stability_topk for label in bumpy)),
+    }
+
+
+def _summary(statistic: Callable[[list[float]], float], values: Iterable[float]) -> float | None:
+    finite = [float(value) for value in values if math.isfinite(value)]
+    return float(statistic(finite)) if finite else None
+
+
+def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
+    """Return how much each part name matters over a set of instances.
+
+    The first explained label of each instance counts. A part that an instance does not have (a
+    word that its text lacks) weighs nothing there; parts of one instance that share a name add up.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+        Explained instances.
+
+    Returns
+    -------
+    DataFrame
+        One row for a part name, most important first; ties keep the order of first appearance.
+        ``name``; ``importance``, the mean absolute weight over all instances, in units of the
+        output per part; ``std_error`` of that mean over instances, NaN for one instance;
+        ``mean_weight``, with sign; ``instances`` that have the part.
+    """
+    weights = _weights_by_name(explanations)
+    n = len(explanations)
+    rows = [_importance(name, values, n) for name, values in weights.items()]
+    columns = ["name", "importance", "std_error", "mean_weight", "instances"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+
+
+def _weights_by_name(explanations: Sequence[Explanation]) -> dict[str, list[float]]:
+    """Return, for each part name, its finite weights: at most one for an instance."""
+    weights: dict[str, list[float]] = defaultdict(list)
+    for item in explanations:
+        of_instance: dict[str, float] = defaultdict(float)
+        for name, weight in zip(item.names, item.labels[0].weights, strict=True):
+            if math.isfinite(weight):
+                of_instance[name] += float(weight)
+        for name, weight in of_instance.items():
+            weights[name].append(weight)
+    return weights
+
+
+def _importance(name: str, weights: list[float], n: int) -> tuple[str, float, float, float, int]:
+    padded = np.zeros(n)
+    padded[: len(weights)] = weights
+    spread = np.std(np.abs(padded), ddof=1) / math.sqrt(n) if n > 1 else math.nan
+    return name, float(np.abs(padded).mean()), float(spread), float(padded.mean()), len(weights)

@@ -1,0 +1,175 @@
+"""Calls to MLflow that fail soon, fail in our own words, and log nothing of their own."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import mlflow
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.utils import autologging_utils
+
+from mlflow_lime.errors import TrackingServerError, VersionNotFoundError, shorten
+
+__all__ = ["impatient", "is_missing", "quiet_autologging", "translate_errors", "where"]
+
+RETRIES = 1
+"""Retries of a metadata call; MLflow's own default is 7, which hangs for minutes."""
+TIMEOUT = 5
+"""Seconds that one metadata call may take."""
+
+_BOUNDS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": RETRIES,
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": TIMEOUT,
+    # Not a bound: no progress bar for a file of one kilobyte.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": 0,
+}
+_MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "FEATURE_DISABLED"}
+_DENIED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
+
+
+class _Environment:
+    """The bounds in the process environment, shared by all threads that want them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.saved: dict[str, str | None] = {}
+
+    def enter(self) -> None:
+        with self.lock:
+            self.users += 1
+            if self.users > 1:
+                return
+            self.saved = {name: os.environ.get(name) for name in _BOUNDS}
+            for name, bound in _BOUNDS.items():
+                os.environ[name] = _lower(self.saved[name], bound)
+
+    def leave(self) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users:
+                return
+            for name, value in self.saved.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+_ENVIRONMENT = _Environment()
+
+
+def _lower(value: str | None, bound: int) -> str:
+    """Return the user's own setting where it is a number below the bound, else the bound."""
+    return value if value is not None and value.isdigit() and int(value) < bound else str(bound)
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Bound MLflow's retries and timeout, so that a server that is down is noticed in seconds.
+
+    For small calls about metadata only: a large download may well need MLflow's patience. The
+    bounds are environment variables, hence shared by the threads of a process while any of them
+    is inside. A lower value that the user has set stays.
+
+    Examples
+    --------
+    >>> import os
+    >>> with impatient():
+    ...     int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) <= 1
+    True
+    """
+    _ENVIRONMENT.enter()
+    try:
+        yield
+    finally:
+        _ENVIRONMENT.leave()
+
+
+@contextmanager
+def quiet_autologging() -> Iterator[None]:
+    """Keep MLflow's autologging from recording the models that we fit or call ourselves.
+
+    MLflow's switch is one for the whole process, and leaving it turns autologging on whatever it
+    was before, so nothing is touched where it is off already, as inside `mlflow.models.evaluate`.
+
+    Examples
+    --------
+    >>> with quiet_autologging():
+    ...     pass
+    """
+    if getattr(autologging_utils, "_AUTOLOGGING_GLOBALLY_DISABLED", False):
+        yield
+        return
+    with autologging_utils.disable_autologging():
+        yield
+
+
+@contextmanager
+def translate_errors(what: str) -> Iterator[None]:
+    """Raise MLflow's errors as ours.
+
+    Parameters
+    ----------
+    what : str
+        What is being asked for, as it should stand in the message, for example
+        ``model version 'credit/7'``.
+
+    Raises
+    ------
+    TrackingServerError
+        If the server or the database cannot be reached, or refuses the user.
+    VersionNotFoundError
+        If there is no such thing.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        raise _translated(error, what) from error
+    except requests.exceptions.RequestException as error:
+        raise TrackingServerError(_unreachable(what, error)) from error
+
+
+def _translated(error: MlflowException, what: str) -> Exception:
+    if is_missing(error):
+        return VersionNotFoundError(f"{what} does not exist in {where()}: {_first_line(error)}")
+    if error.error_code in _DENIED:
+        return TrackingServerError(
+            f"{where()} refuses to show {what}: {_first_line(error)}; "
+            "check MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    return TrackingServerError(_unreachable(what, error))
+
+
+def is_missing(error: MlflowException) -> bool:
+    """Return whether MLflow says that something does not exist.
+
+    Examples
+    --------
+    >>> from mlflow.exceptions import MlflowException
+    >>> is_missing(MlflowException("no", error_code=1001))
+    False
+    """
+    # An alias that does not exist is INVALID_PARAMETER_VALUE on a database store.
+    return error.error_code in _MISSING or "not found" in str(error)
+
+
+def where() -> str:
+    """Return the store that is asked, without credentials."""
+    uri = mlflow.get_registry_uri() or mlflow.get_tracking_uri()
+    scheme, mark, rest = uri.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else uri
+
+
+def _unreachable(what: str, error: Exception) -> str:
+    return (
+        f"cannot ask {where()} for {what}: {_first_line(error)}; check that the server runs, and "
+        "that MLFLOW_TRACKING_URI names it"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return shorten(text.splitlines()[0], 200).strip("'\"")

@@ -1,0 +1,592 @@
+"""Rows to explain, and the background that absent parts are drawn from.
+
+Data comes from a file, an artifact, a run's logged dataset, the model's input example, or an
+artifact that `log_background` wrote. No source is read without a bound: of a larger one, a sample
+of rows is kept that depends on the seed and on nothing else.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+from mlflow import MlflowClient
+from mlflow.entities import DatasetInput
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from numpy.typing import NDArray
+
+from mlflow_lime.errors import DataError, MlflowLimeError, did_you_mean, shorten
+from mlflow_lime.tracking.connection import impatient, translate_errors
+from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
+
+if TYPE_CHECKING:
+    from mlflow_lime.core.background import Background
+
+__all__ = ["LoadedData", "load_background", "load_data", "log_background"]
+
+MAX_ROWS = 100_000
+"""Rows that are kept of a source of data."""
+BACKGROUND_ROWS = 5_000
+"""Rows that `log_background` writes."""
+CHUNK_ROWS = 50_000
+
+_ROWS_FILE = "lime/background.parquet"
+_STATISTICS_FILE = "lime/background.json"
+_CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_PARQUET = (".parquet", ".pq")
+_TRAINING = {"train", "training"}
+_HELP = (
+    "a CSV or Parquet path, an artifact URI such as 'runs:/<run id>/data.parquet', 'background', "
+    "'dataset', 'dataset:<name>', 'example', or 'auto'"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedData:
+    """Rows, or statistics that stand in for them, and where they came from.
+
+    Attributes
+    ----------
+    origin : str
+        The source in words, for the recipe.
+    frame : DataFrame or None
+        The rows. Their index keeps the row numbers of the source where rows were left out.
+    statistics : Background or None
+        Saved statistics of a background whose rows were not kept.
+    rows_total : int
+        Rows of the source.
+    notes : tuple of str
+        Remarks for the summary.
+    """
+
+    origin: str
+    frame: pd.DataFrame | None = field(default=None, repr=False)
+    statistics: "Background | None" = field(default=None, repr=False)
+    rows_total: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sampled(self) -> bool:
+        """Return whether rows of the source were left out."""
+        return self.frame is not None and len(self.frame) < self.rows_total
+
+
+def load_data(
+    source: str | Path | pd.DataFrame = "auto",
+    *,
+    ref: ModelVersionRef | None = None,
+    client: MlflowClient | None = None,
+    max_rows: int = MAX_ROWS,
+    seed: int = 0,
+) -> LoadedData:
+    """Load rows.
+
+    Parameters
+    ----------
+    source : str, Path, or DataFrame
+        A CSV or Parquet path; an artifact URI; ``background`` (what `log_background` wrote),
+        ``dataset`` or ``dataset:name`` (logged on the model's run), ``example`` (the model's
+        input example); or ``auto``, the first of these three that there is.
+    ref : ModelVersionRef, optional
+        The model that ``background``, ``dataset``, ``example``, and ``auto`` belong to.
+    client : MlflowClient, optional
+        Client of the store.
+    max_rows : int
+        Rows to keep at most, chosen evenly at random.
+    seed : int
+        Seed of that choice.
+
+    Raises
+    ------
+    DataError
+        If the source does not exist, cannot be read, or holds no rows.
+    TrackingServerError
+        If the store cannot be reached.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> load_data(pd.DataFrame({"age": range(9)}), max_rows=3).frame.index.tolist()
+    [1, 5, 6]
+    """
+    loaded = _load(source, ref, client, max_rows, seed, statistics=False)
+    if loaded.frame is None or loaded.frame.empty:
+        msg = f"{loaded.origin} holds no rows; give another source: {_HELP}"
+        raise DataError(msg)
+    return loaded
+
+
+def load_background(
+    source: str | Path | pd.DataFrame = "auto",
+    *,
+    ref: ModelVersionRef | None = None,
+    client: MlflowClient | None = None,
+    max_rows: int = MAX_ROWS,
+    seed: int = 0,
+) -> LoadedData:
+    """Load a background: rows as `load_data` does, or saved statistics.
+
+    Parameters
+    ----------
+    source, ref, client, max_rows, seed
+        As in `load_data`. A path or URI that ends in ``.json`` holds statistics.
+
+    Raises
+    ------
+    DataError
+        If the source does not exist, cannot be read, or holds nothing.
+    TrackingServerError
+        If the store cannot be reached.
+    """
+    loaded = _load(source, ref, client, max_rows, seed, statistics=True)
+    if loaded.statistics is None and (loaded.frame is None or loaded.frame.empty):
+        msg = f"{loaded.origin} holds no rows; give another source: {_HELP}"
+        raise DataError(msg)
+    return loaded
+
+
+def log_background(
+    data: pd.DataFrame,
+    *,
+    run_id: str | None = None,
+    model_id: str | None = None,
+    version: str | None = None,
+    statistics_only: bool = False,
+    max_rows: int = BACKGROUND_ROWS,
+    seed: int = 0,
+    client: MlflowClient | None = None,
+) -> str:
+    """Keep background data beside a model, for every later explanation of it.
+
+    Parameters
+    ----------
+    data : DataFrame, shape (n_rows, n_columns)
+        Usually the training data, with the columns that the model reads.
+    run_id, model_id, version : str, optional
+        Where to keep it: a run, a LoggedModel, or a version such as ``models:/credit/7``, which
+        stands for its LoggedModel. By default the active run.
+    statistics_only : bool
+        Whether to write statistics of the columns instead of rows. They hold values and
+        frequencies column by column, and no row.
+    max_rows : int
+        Rows to write at most, chosen evenly at random.
+    seed : int
+        Seed of that choice.
+    client : MlflowClient, optional
+        Client of the store.
+
+    Returns
+    -------
+    str
+        The artifact that was written, as ``runs:/...`` or ``models:/...``.
+
+    Raises
+    ------
+    DataError
+        If the data is empty or cannot be written, or if it is not said where to keep it.
+    VersionNotFoundError, TrackingServerError
+        If that place does not exist, or cannot be reached.
+    """
+    if not isinstance(data, pd.DataFrame) or data.empty:
+        what = "is empty" if isinstance(data, pd.DataFrame) else f"is {type(data).__name__}"
+        msg = f"background data {what}; give a data frame with at least one row and one column"
+        raise DataError(msg)
+    client = client or MlflowClient()
+    run_id, model_id = _place(run_id, model_id, version, client)
+    with tempfile.TemporaryDirectory() as folder:
+        path = _write(data, Path(folder), max_rows, seed, statistics_only=statistics_only)
+        with translate_errors(f"the artifacts of {model_id or run_id}"):
+            if model_id is not None:
+                client.log_model_artifacts(model_id, folder)
+                return f"models:/{model_id}/{path}"
+            client.log_artifacts(str(run_id), folder)
+    return f"runs:/{run_id}/{path}"
+
+
+def _place(
+    run_id: str | None, model_id: str | None, version: str | None, client: MlflowClient
+) -> tuple[str | None, str | None]:
+    given = [name for name in (run_id, model_id, version) if name is not None]
+    if len(given) > 1:
+        msg = f"give one of run_id, model_id, and version, got {len(given)}"
+        raise DataError(msg)
+    if version is not None:
+        uri = version if ":/" in version else f"models:/{version}"
+        ref = resolve_model(uri, client)
+        if ref.model_id is None and not ref.run_active:
+            msg = f"{ref.label} has neither a LoggedModel nor a run that artifacts can go to"
+            raise DataError(msg)
+        return ref.run_id, ref.model_id
+    if not given:
+        active = mlflow.active_run()
+        if active is None:
+            msg = "no run is active; give run_id, model_id, or version"
+            raise DataError(msg)
+        run_id = active.info.run_id
+    return run_id, model_id
+
+
+def _write(
+    data: pd.DataFrame, folder: Path, max_rows: int, seed: int, *, statistics_only: bool
+) -> str:
+    """Write rows or statistics below a folder, and return the path inside it."""
+    name = _STATISTICS_FILE if statistics_only else _ROWS_FILE
+    path = folder / name
+    path.parent.mkdir()
+    if statistics_only:
+        from mlflow_lime.core.background import Background
+
+        statistics = Background.from_frame(data).to_dict()
+        path.write_text(json.dumps(statistics, ensure_ascii=False), encoding="utf-8")
+        return name
+    rows = data.iloc[_choose(len(data), max_rows, seed)]
+    try:
+        rows.to_parquet(path)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        bad = [str(column) for column in data.columns if _is_mixed(data[column])]
+        named = f"columns of mixed types: {shorten(bad)}; " if bad else ""
+        msg = (
+            f"the background cannot be written as Parquet ({type(error).__name__}): {named}"
+            "give each column one type, or use statistics_only=True"
+        )
+        raise DataError(msg) from None
+    return name
+
+
+def _is_mixed(series: "pd.Series[Any]") -> bool:
+    return series.dtype == object and series.dropna().map(type).nunique() > 1
+
+
+def _choose(total: int, most: int, seed: int) -> NDArray[np.intp]:
+    """Return the rows to keep, in their order: those with the smallest random keys."""
+    if total <= most:
+        return np.arange(total)
+    keys = np.random.default_rng(seed).random(total)
+    return np.sort(np.argpartition(keys, most)[:most])
+
+
+def _load(
+    source: str | Path | pd.DataFrame,
+    ref: ModelVersionRef | None,
+    client: MlflowClient | None,
+    max_rows: int,
+    seed: int,
+    *,
+    statistics: bool,
+) -> LoadedData:
+    if max_rows < 1:
+        msg = f"max_rows must be at least 1, got {max_rows}"
+        raise DataError(msg)
+    reader = _Reader(ref, client or MlflowClient(), max_rows, seed, statistics)
+    if isinstance(source, pd.DataFrame):
+        return reader.frame(source, "a data frame")
+    text = str(source).strip()
+    if text == "auto":
+        return reader.auto()
+    if text in ("background", "example"):
+        return reader.background() if text == "background" else reader.example()
+    if text == "dataset" or text.startswith("dataset:"):
+        return reader.dataset(text.partition(":")[2] or None)
+    if "://" in text or text.startswith(("runs:/", "models:/", "mlflow-artifacts:/")):
+        return reader.artifact(text)
+    return reader.path(Path(text).expanduser(), text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """One request for data: how many rows, of which model, and whether statistics will do."""
+
+    ref: ModelVersionRef | None
+    client: MlflowClient
+    max_rows: int
+    seed: int
+    statistics: bool
+
+    def auto(self) -> LoadedData:
+        """Return the first source that there is, and what was wrong with those before it."""
+        self._need("auto")
+        reasons: list[str] = []
+        for read in (self.background, self.dataset, self.example):
+            try:
+                return read()
+            except DataError as error:
+                reasons.append(str(error))
+        label = self.ref.label if self.ref else ""
+        msg = (
+            f"no data was found for {label}: {'; '.join(reasons)}. Give a path, or keep some "
+            "beside the model with mlflow_lime.log_background(X)"
+        )
+        raise DataError(msg)
+
+    def frame(self, frame: pd.DataFrame, origin: str) -> LoadedData:
+        chosen = frame.iloc[_choose(len(frame), self.max_rows, self.seed)]
+        return self._loaded(chosen, origin, len(frame))
+
+    def background(self) -> LoadedData:
+        """Return what `log_background` wrote for the LoggedModel or, next, for its run."""
+        ref = self._need("background")
+        wanted = [_ROWS_FILE, _STATISTICS_FILE] if self.statistics else [_ROWS_FILE]
+        for place in self._places(ref):
+            found = self._list(place)
+            for name in wanted:
+                if name in found:
+                    return self.artifact(f"{place}/{name}")
+            if _STATISTICS_FILE in found:
+                msg = f"{ref.label} keeps only statistics of its background, and no rows"
+                raise DataError(msg)
+        msg = f"no background was logged for {ref.label} (mlflow_lime.log_background)"
+        raise DataError(msg)
+
+    def _places(self, ref: ModelVersionRef) -> Iterator[str]:
+        if ref.model_id is not None:
+            yield f"models:/{ref.model_id}"
+        if ref.run_id is not None:
+            yield f"runs:/{ref.run_id}"
+
+    def _list(self, place: str) -> set[str]:
+        kind, _, name = place.partition(":/")
+        try:
+            with impatient():
+                if kind == "models":
+                    found = self.client.list_logged_model_artifacts(name, "lime")
+                else:
+                    found = self.client.list_artifacts(name, "lime")
+        except (MlflowException, OSError):
+            return set()  # nothing can be listed in a deleted run
+        return {entry.path for entry in found}
+
+    def dataset(self, name: str | None = None) -> LoadedData:
+        """Return a dataset of the model's run: the named one, or the one it was trained on."""
+        ref = self._need("dataset")
+        if ref.run_id is None:
+            msg = f"{ref.label} has no run whose datasets could be read"
+            raise DataError(msg)
+        with impatient(), translate_errors(f"run {ref.run_id!r}"):
+            inputs = self.client.get_run(ref.run_id).inputs
+        logged = inputs.dataset_inputs if inputs is not None else []
+        chosen = _pick_dataset(logged, name, ref)
+        origin = f"dataset {chosen.dataset.name!r} of run {ref.run_id}"
+        try:
+            content = mlflow.data.get_source(chosen.dataset).load()
+        except NotImplementedError:
+            msg = (
+                f"{origin} keeps no data, only a schema and a digest; log it with "
+                "mlflow.data.from_pandas(df, source=path), or use mlflow_lime.log_background(X)"
+            )
+            raise DataError(msg) from None
+        except Exception as error:
+            msg = f"{origin} cannot be loaded: {_brief(error)}; is its source still there?"
+            raise DataError(msg) from error
+        return self._content(content, origin)
+
+    def _content(self, content: Any, origin: str) -> LoadedData:
+        for method in ("to_pandas", "toPandas"):
+            if hasattr(content, method):
+                content = getattr(content, method)()
+        if isinstance(content, pd.DataFrame):
+            return self.frame(content, origin)
+        if isinstance(content, (str, Path)):
+            return self.path(Path(content), origin)
+        msg = f"{origin} loads as {type(content).__name__}, expected a table; give a path instead"
+        raise DataError(msg)
+
+    def example(self) -> LoadedData:
+        """Return the model's input example, which seldom has more than a few rows."""
+        ref = self._need("example")
+        origin = f"input example of {ref.label}"
+        try:
+            local = mlflow.artifacts.download_artifacts(artifact_uri=ref.uri)
+            model = Model.load(local)
+            content = model.load_input_example(local)
+        except Exception as error:
+            msg = f"{origin} cannot be read: {_brief(error)}"
+            raise DataError(msg) from error
+        if content is None:
+            msg = f"{ref.label} has no input example; log the model with input_example=X.head()"
+            raise DataError(msg)
+        loaded = self.frame(_as_frame(content, model, origin), origin)
+        note = f"the {origin} has only {loaded.rows_total} rows; more data explains better"
+        return LoadedData(origin, loaded.frame, None, loaded.rows_total, (*loaded.notes, note))
+
+    def artifact(self, uri: str) -> LoadedData:
+        """Return a file that MLflow can download."""
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                local = mlflow.artifacts.download_artifacts(
+                    artifact_uri=self._plain_uri(uri), dst_path=folder
+                )
+                return self.path(Path(local), uri)
+        except MlflowLimeError:
+            raise
+        except Exception as error:
+            msg = f"{uri} cannot be downloaded: {_brief(error)}; check that the artifact exists"
+            raise DataError(msg) from error
+
+    def _plain_uri(self, uri: str) -> str:
+        """Return where a file of a LoggedModel lies, which MLflow cannot address directly."""
+        if not uri.startswith("models:/m-"):
+            return uri
+        model_id, _, path = uri.removeprefix("models:/").partition("/")
+        location = self.client.get_logged_model(model_id).artifact_location
+        return f"{location}/{path}"
+
+    def path(self, path: Path, origin: str) -> LoadedData:
+        """Return the rows, or the statistics, of a local file."""
+        if not path.exists():
+            folder = path.parent
+            names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+            hint = did_you_mean(path.name, names)
+            msg = f"{origin} does not exist (in {Path.cwd()}).{hint} Expected {_HELP}"
+            raise DataError(msg)
+        name = path.name.lower()
+        if name.endswith(".json") and self.statistics:
+            return self._statistics(path, origin)
+        with _reading(origin):
+            if name.endswith(_CSV):
+                return self._csv(path, origin, "\t" if ".tsv" in name else ",")
+            if name.endswith(_PARQUET) or path.is_dir():
+                return self._parquet(path, origin)
+        msg = (
+            f"{origin} ends in {path.suffix!r}; expected one of {', '.join(_CSV + _PARQUET)}; "
+            "save it as Parquet or CSV"
+        )
+        raise DataError(msg)
+
+    def _statistics(self, path: Path, origin: str) -> LoadedData:
+        from mlflow_lime.core.background import Background
+
+        with _reading(origin):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return LoadedData(origin, statistics=Background.from_dict(content))
+
+    def _csv(self, path: Path, origin: str, separator: str) -> LoadedData:
+        """Read in pieces, and keep of each piece the rows whose random keys are still smallest."""
+        random = np.random.default_rng(self.seed)
+        kept: list[pd.DataFrame] = []
+        keys = np.empty(0)
+        total = 0
+        with pd.read_csv(path, sep=separator, chunksize=CHUNK_ROWS, low_memory=False) as pieces:
+            for piece in pieces:
+                total += len(piece)
+                kept.append(piece)
+                keys = np.concatenate([keys, random.random(len(piece))])
+                if len(keys) > self.max_rows + 4 * CHUNK_ROWS:
+                    kept, keys = _smallest(kept, keys, self.max_rows)
+        kept, _ = _smallest(kept, keys, self.max_rows)
+        return self._loaded(kept[0], origin, total)
+
+    def _parquet(self, path: Path, origin: str) -> LoadedData:
+        """Read in pieces, and keep the chosen rows of each."""
+        dataset = pa.dataset.dataset(path, format="parquet")
+        total = dataset.count_rows()
+        chosen = _choose(total, self.max_rows, self.seed)
+        pieces: list[pa.RecordBatch] = []
+        start = 0
+        for batch in dataset.to_batches(batch_size=CHUNK_ROWS):
+            first, last = np.searchsorted(chosen, [start, start + len(batch)])
+            if last > first:
+                pieces.append(batch.take(pa.array(chosen[first:last] - start)))
+            start += len(batch)
+        table = pa.Table.from_batches(pieces, schema=dataset.schema)
+        frame = table.to_pandas()
+        if len(frame) < total and isinstance(frame.index, pd.RangeIndex):
+            frame.index = pd.Index(chosen)
+        return self._loaded(frame, origin, total)
+
+    def _loaded(self, frame: pd.DataFrame, origin: str, total: int) -> LoadedData:
+        if frame.shape[0] == 0 or frame.shape[1] == 0:
+            msg = f"{origin} is empty: {total} rows, {frame.shape[1]} columns; give data with rows"
+            raise DataError(msg)
+        note = f"{len(frame)} of {total} rows of {origin} are used (max_rows, seed {self.seed})"
+        return LoadedData(origin, frame, None, total, (note,) if len(frame) < total else ())
+
+    def _need(self, source: str) -> ModelVersionRef:
+        if self.ref is None:
+            msg = f"data source {source!r} needs a model from MLflow; give a path or a data frame"
+            raise DataError(msg)
+        return self.ref
+
+
+def _smallest(
+    pieces: list[pd.DataFrame], keys: NDArray[np.float64], most: int
+) -> tuple[list[pd.DataFrame], NDArray[np.float64]]:
+    frame = pd.concat(pieces) if len(pieces) > 1 else pieces[0]
+    if len(frame) > most:
+        chosen = np.sort(np.argpartition(keys, most)[:most])
+        frame, keys = frame.iloc[chosen], keys[chosen]
+    return [frame], keys
+
+
+@contextmanager
+def _reading(origin: str) -> Iterator[None]:
+    """Name the source in whatever goes wrong while it is read."""
+    try:
+        yield
+    except MlflowLimeError:
+        raise
+    except pd.errors.EmptyDataError as error:
+        msg = f"{origin} is empty: it has no header; give data with a header and rows"
+        raise DataError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{origin} is not UTF-8 text; save it as UTF-8, or as Parquet"
+        raise DataError(msg) from error
+    except Exception as error:
+        # The message of a parser names lines and counts; those of other errors may hold values.
+        known = isinstance(error, pd.errors.ParserError)
+        what = _brief(error) if known else type(error).__name__
+        msg = f"{origin} cannot be read: {what}; check that it is a valid file of its type"
+        raise DataError(msg) from error
+
+
+def _brief(error: Exception) -> str:
+    text = (str(error).strip() or "no message").splitlines()[0]
+    return f"{type(error).__name__}: {shorten(text, 200)}"
+
+
+def _pick_dataset(
+    logged: list[DatasetInput], name: str | None, ref: ModelVersionRef
+) -> DatasetInput:
+    if not logged:
+        msg = f"run {ref.run_id} of {ref.label} logged no dataset (mlflow.log_input)"
+        raise DataError(msg)
+    if name is not None:
+        for item in logged:
+            if item.dataset.name == name:
+                return item
+        known = [item.dataset.name for item in logged]
+        msg = (
+            f"run {ref.run_id} logged no dataset {name!r}; it has {shorten(known)}."
+            f"{did_you_mean(name, known)}"
+        )
+        raise DataError(msg)
+    for item in logged:
+        if any(tag.key == "mlflow.data.context" and tag.value in _TRAINING for tag in item.tags):
+            return item
+    return logged[0]
+
+
+def _as_frame(content: Any, model: Model, origin: str) -> pd.DataFrame:
+    if isinstance(content, pd.DataFrame):
+        return content
+    if isinstance(content, Mapping):
+        content = {key: np.atleast_1d(value) for key, value in content.items()}
+        if len({len(value) for value in content.values()}) == 1:
+            return pd.DataFrame(content)
+    schema = model.get_input_schema()  # type: ignore[no-untyped-call]
+    names = list(schema.input_names()) if schema is not None and schema.has_input_names() else None
+    array = np.asarray(content.toarray() if hasattr(content, "toarray") else content)
+    if array.ndim == 1 and array.dtype.kind in "OUS":
+        array = array[:, None]
+    if array.ndim != 2 or (names is not None and len(names) != array.shape[1]):
+        msg = f"{origin} is no table: shape {array.shape}; give a path instead"
+        raise DataError(msg)
+    return pd.DataFrame(array, columns=names or [f"x{i}" for i in range(array.shape[1])])

@@ -1,0 +1,126 @@
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlflow_lime.report.overview import draw_overview
+from tests.strategies import HOSTILE_NAMES, explanations, make_explanation, make_label, texts
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parse(svg):
+    root = ET.fromstring(svg)
+    assert root.get("width") == "700"
+    return root
+
+
+def words(root):
+    return [node.text for node in root.iter(f"{SVG}text")]
+
+
+def dots(root):
+    """Return colour, opacity and position of the instances' dots."""
+    return [
+        (group.get("fill"), float(group.get("fill-opacity")), float(dot.get("cx")))
+        for group in root.iter(f"{SVG}g")
+        for dot in group
+    ]
+
+
+def explain(*weights, names="ab", **changes):
+    return make_explanation([make_label(weights, **changes)], names=names)
+
+
+def test_parts_are_ordered_by_mean_absolute_weight():
+    root = parse(draw_overview([explain(0.1, 0.3), explain(0.2, -0.4)], title="t"))
+    text = words(root)
+    assert text.index("b") < text.index("a")
+    assert text[text.index("b") + 1] == "0.350"
+
+
+def test_a_dot_is_an_instance_at_its_signed_weight():
+    root = parse(draw_overview([explain(0.1, -0.2)], title="t"))
+    against, towards = sorted(dots(root), key=lambda dot: dot[2])
+    assert against[2] == pytest.approx(218)
+    assert towards[2] == pytest.approx(411 + 193 / 2)
+    assert against[0] != towards[0]
+
+
+def test_poorer_fits_are_fainter():
+    opacities = [
+        dots(parse(draw_overview([explain(0.1, 0.2, fidelity_r2=fit)], title="t")))[0][1]
+        for fit in (float("nan"), -3, 0.3, 0.6, 0.9)
+    ]
+    assert opacities == sorted(opacities)
+    assert opacities[0] < opacities[-1]
+
+
+def test_a_diamond_is_the_mean_of_the_baseline():
+    former = [explain(0.2, 0.0), explain(-0.1, 0.0)]
+    root = parse(draw_overview([explain(0.1, 0.1)], title="t", baseline=former))
+    first, _, legend = list(root.iter(f"{SVG}polygon"))
+    assert first.get("points").startswith(f"{411 + 193 * 0.5:.1f},")
+    assert legend is not None
+    assert "mean of the baseline version" in words(root)
+
+
+def test_without_a_baseline_there_is_no_diamond():
+    assert not list(parse(draw_overview([explain(0.1, 0.1)], title="t")).iter(f"{SVG}polygon"))
+
+
+def test_parts_that_only_the_baseline_has_draw_nothing():
+    root = parse(
+        draw_overview([explain(0.1, 0.1)], title="t", baseline=[explain(1, 1, names="xy")])
+    )
+    assert not {"x", "y"} & set(words(root))
+
+
+def test_subtitle_names_the_explained_class():
+    assert "1 instance · effect of each part on P(malignant)" in words(
+        parse(draw_overview([explain(0.1, 0.1)], title="t"))
+    )
+
+
+def test_subtitle_counts_the_explained_classes():
+    mixed = [explain(0.1, 0.1, label=label) for label in ("red", "red", "blue")]
+    assert any("red 2, blue 1" in text for text in words(parse(draw_overview(mixed, title="t"))))
+
+
+def test_nothing_explained_is_said():
+    assert "No instance was explained." in words(parse(draw_overview([], title="t")))
+
+
+def test_all_zero_weights_have_no_scale():
+    text = words(parse(draw_overview([explain(0.0, 0.0)], title="t")))
+    assert "0" in text
+    assert "1" not in text
+
+
+def test_many_instances_and_names_stay_small_and_inside():
+    rng = np.random.default_rng(0)
+    names = [f"name {j}" for j in range(500)]
+    many = [explain(*rng.normal(size=500), names=names) for _ in range(200)]
+    svg = draw_overview(many, title="t")
+    root = parse(svg)
+    assert len(svg) < 200_000
+    assert len(dots(root)) == 12 * 200
+    assert all(218 <= x <= 604 for _, _, x in dots(root))
+    assert "488 more of less weight" in words(root)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_names_are_text_only(name):
+    item = make_explanation([make_label([0.1], label=name)], names=[name])
+    root = parse(draw_overview([item], title=name, baseline=[item]))
+    tags = {node.tag.removeprefix(SVG) for node in root.iter()}
+    assert tags <= {"svg", "rect", "text", "line", "g", "circle", "polygon"}
+    assert not any(key.startswith("on") for node in root.iter() for key in node.attrib)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(explanations(), max_size=4), st.lists(explanations(), max_size=2), texts())
+def test_any_set_of_explanations_is_valid_xml(items, baseline, title):
+    parse(draw_overview(items, title=title, baseline=baseline))
