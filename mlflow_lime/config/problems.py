@@ -207,6 +207,8 @@ def _options(schema: Schema) -> list[Schema]:
 
 
 def _resolved(schema: Schema) -> Schema:
+    if len(schema.get("allOf", ())) == 1:  # how older versions of pydantic write a section
+        return _resolved(schema["allOf"][0])
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return schema_of()["$defs"][name]  # type: ignore[no-any-return]
@@ -275,10 +277,15 @@ def _typed(schema: Schema) -> str:
 
 def _bounds(schema: Schema) -> str:
     def said(words: str, key: str) -> list[str]:
-        return [f"{words} {schema[key]:,}".replace(",", " ")] if key in schema else []
+        return [f"{words} {_number(schema[key])}"] if key in schema else []
 
     if "minimum" in schema and "maximum" in schema:
         return f" {said('from', 'minimum')[0]} {said('to', 'maximum')[0]}"
     least = said("of at least", "minimum") + said("above", "exclusiveMinimum")
     most = said("at most", "maximum") + said("below", "exclusiveMaximum")
     return "".join(f" {bounds}" for bounds in [" and ".join(least + most)] if bounds)
+
+
+def _number(value: float) -> str:
+    whole = float(value).is_integer()
+    return f"{int(value):,}".replace(",", " ") if whole else f"{value:g}"

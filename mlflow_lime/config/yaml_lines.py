@@ -224,7 +224,7 @@ class _Builder:
 
     def build(self, node: yaml.Node, path: KeyPath, depth: int) -> Any:
         line = node.start_mark.line + 1
-        self._bound(line, depth)
+        self._bound(self.document.line(path[:1]), depth)  # an alias has the line of its anchor
         self.document.lines.setdefault(path, line)
         if not node.tag.startswith(_CORE) or node.tag[len(_CORE) :] not in _KINDS[type(node)]:
             self._problem(line, f"expected plain YAML, got the tag {node.tag!r}. Remove it.")

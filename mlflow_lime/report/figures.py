@@ -202,7 +202,7 @@ def _write_rows(axes: Axes, bars: _Bars) -> None:
     )
     axes.tick_params(axis="y", length=0, pad=10)
     texts = signed(bars.weights)
-    small = font(size * min(1, 8 / max(map(len, texts))))
+    small = font(size * min(1, 7.2 / max(map(len, texts))))
     for y, text in enumerate(texts):
         axes.annotate(
             text.replace("-", "−"),

@@ -282,8 +282,10 @@ def _to_integer(
     series: "pd.Series[Any]", dtype: Any, target: Any, *, strict: bool
 ) -> "pd.Series[Any]":
     plain = getattr(dtype, "numpy_dtype", dtype)
-    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iub":
-        exact = series.to_numpy()
+    whole = pd.api.types.is_integer_dtype(series.dtype) or series.dtype == bool
+    if whole and not series.hasnans:
+        # Not by way of floats, which round numbers above 2**53.
+        exact = series.to_numpy(dtype=getattr(series.dtype, "numpy_dtype", series.dtype))
         _check_range(series, exact, plain, target)
         return pd.Series(exact.astype(plain), series.index)
     numbers = np.rint(_numbers(series, target))

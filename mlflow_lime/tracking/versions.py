@@ -8,7 +8,6 @@ they are followed here, once, and kept in a `ModelVersionRef`.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 from mlflow import MlflowClient
@@ -31,7 +30,6 @@ _FORMS = (
     "runs:/<run id>/<name>, or a folder that holds an MLmodel file"
 )
 _MOST_COPIES = 20
-_NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class ModelVersionRef:
     run_active: bool = False
     experiment_id: str | None = None
     aliases: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default=_NO_TAGS)
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     flavors: tuple[str, ...] = ()
     signature: ModelSignature | None = field(default=None, compare=False)
 
@@ -254,7 +252,7 @@ def _from_version(version: ModelVersion, client: MlflowClient) -> ModelVersionRe
         model_id=model_id,
         run_id=run_id,
         aliases=tuple(sorted(version.aliases or ())),
-        tags=MappingProxyType(tags),
+        tags=tags,
     )
     return _complete(ref, client)
 
@@ -286,7 +284,7 @@ def _from_logged_model(model_id: str, client: MlflowClient) -> ModelVersionRef:
     ref = ModelVersionRef(
         uri=f"{_SCHEME}{model_id}",
         model_id=model_id,
-        tags=MappingProxyType(dict(model.tags or {})),
+        tags=dict(model.tags or {}),
     )
     return _complete(ref, client)
 

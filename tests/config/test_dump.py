@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import jsonschema
+import pydantic
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -137,6 +138,10 @@ def test_default_yaml_is_the_file():
     )
 
 
+@pytest.mark.skipif(
+    tuple(map(int, pydantic.VERSION.split(".")[:2])) < (2, 10),
+    reason="older versions of pydantic write the same schema in another form",
+)
 def test_schema_is_the_file():
     assert json.loads((CONFIGS / "schema.json").read_text(encoding="utf-8")) == config_schema(), (
         "configs/schema.json is out of date: write mlflow_lime.config.config_schema() to it"

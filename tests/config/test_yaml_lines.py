@@ -103,7 +103,7 @@ REFUSED = {
     "alias bomb": (
         "a0: &a0 [" + "x," * 10 + "]\n"
         + "".join(f"a{i}: &a{i} [" + f"*a{i - 1}," * 10 + "]\n" for i in range(1, 9)),
-        ":6: expected at most 100000 values, got more. Aliases",
+        ":5: expected at most 100000 values, got more. Aliases",
     ),
     "huge file": ("#" * (MAX_BYTES + 1), ": expected at most 1048576 bytes, got more."),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """A real MLflow store on sqlite, made once, and models logged into it."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,18 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
 
+with warnings.catch_warnings():
+    # MLflow warns about type hints of its own when this is imported.
+    warnings.simplefilter("ignore")
+    import mlflow.pyfunc
+
 IGNORED = [
     # MLflow on every signature with whole numbers.
     "ignore:Hint. Inferred schema contains integer column:UserWarning",
     # MLflow on every PythonModel without type hints; the text starts with a colour code.
     "ignore:.*Add type hints to the `predict` method:UserWarning",
+    # MLflow on sqlalchemy 2.1.
+    "ignore::sqlalchemy.exc.SADeprecationWarning",
     # MLflow and its database layer leave connections to the garbage collector.
     "ignore:unclosed database:ResourceWarning",
 ]

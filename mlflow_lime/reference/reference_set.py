@@ -1,0 +1,257 @@
+"""The pinned instances of a registered model, under one digest."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import pandas as pd
+
+from mlflow_lime.core.background import Background
+from mlflow_lime.core.table import Table, row_digest
+from mlflow_lime.errors import ReferenceSetError, shorten
+
+__all__ = ["INPUTS_FILE", "REFERENCE_FILE", "ReferenceSet"]
+
+FORMAT = 1
+REFERENCE_FILE = "reference.json"
+INPUTS_FILE = "reference_inputs.parquet"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceSet:
+    """The instances that every version of a model is explained on.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Name of each instance: its number and the beginning of its digest.
+    digests : tuple of str
+        Hash of each instance's content.
+    positions : tuple of int
+        Row of each instance in the data that it was picked from.
+    reasons : tuple of str
+        Why each instance was chosen.
+    true_labels : tuple of str or None
+        True label of each instance, where known.
+    labels : tuple of tuple of str
+        Labels to explain, for each instance; empty until the first version was scored.
+    background : Background
+        What absent parts become.
+    store_inputs : {"full", "redacted", "none"}
+        What may be written down: everything; no instance, but background statistics; neither.
+    inputs : DataFrame or None
+        The instances; None where they were not stored.
+
+    Notes
+    -----
+    The digest covers the instances, their order, the labels to explain, and the background, so
+    explanations with the same digest answer the same questions.
+    """
+
+    keys: tuple[str, ...]
+    digests: tuple[str, ...]
+    positions: tuple[int, ...]
+    reasons: tuple[str, ...]
+    true_labels: tuple[str | None, ...]
+    labels: tuple[tuple[str, ...], ...]
+    background: Background
+    store_inputs: str
+    inputs: pd.DataFrame | None
+
+    @classmethod
+    def pin(
+        cls,
+        inputs: pd.DataFrame,
+        background: Background,
+        *,
+        positions: Sequence[int],
+        reasons: Sequence[str],
+        true_labels: Sequence[object] | None = None,
+        store_inputs: str = "full",
+    ) -> Self:
+        """Pin instances.
+
+        Parameters
+        ----------
+        inputs : DataFrame
+            One row an instance, with the columns of the background.
+        background : Background
+        positions, reasons : sequences, one item an instance
+            Where each instance came from, and why it was chosen.
+        true_labels : sequence, optional
+        store_inputs : {"full", "redacted", "none"}
+
+        Raises
+        ------
+        DataError
+            If the instances do not fit the background.
+        """
+        table = Table(background)
+        aligned = table.align(inputs).reset_index(drop=True)
+        digests = tuple(row_digest(row) for row in table.read(aligned))
+        known = [None] * len(aligned) if true_labels is None else list(true_labels)
+        return cls(
+            keys=tuple(f"{i:02d} #{digest[:6]}" for i, digest in enumerate(digests)),
+            digests=digests,
+            positions=tuple(int(position) for position in positions),
+            reasons=tuple(reasons),
+            true_labels=tuple(None if pd.isna(item) else str(item) for item in known),
+            labels=((),) * len(aligned),
+            background=background,
+            store_inputs=store_inputs,
+            inputs=aligned,
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def with_labels(self, labels: Sequence[Sequence[str]]) -> Self:
+        """Return the set with the labels to explain pinned, one sequence an instance."""
+        return replace(self, labels=tuple(tuple(item) for item in labels))
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything that the explanations depend on, 16 hexadecimal digits."""
+        content = json.dumps(
+            [FORMAT, self.digests, self.labels, self.background.digest()], sort_keys=True
+        )
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def files(self) -> dict[str, bytes]:
+        """Return the files that hold the set, by name, within what `store_inputs` allows."""
+        data: dict[str, Any] = {
+            "format": FORMAT,
+            "digest": self.digest,
+            "store_inputs": self.store_inputs,
+            "keys": self.keys,
+            "digests": self.digests,
+            "positions": self.positions,
+            "reasons": self.reasons,
+            "true_labels": self.true_labels,
+            "labels": self.labels,
+            "background_digest": self.background.digest(),
+            "background": None if self.store_inputs == "none" else self.background.to_dict(),
+        }
+        text = json.dumps(data, ensure_ascii=False, indent=1)
+        files = {REFERENCE_FILE: text.encode()}
+        if self.store_inputs == "full" and self.inputs is not None:
+            buffer = io.BytesIO()
+            named = self.inputs.rename(columns=str)
+            named.to_parquet(buffer, index=False)
+            files[INPUTS_FILE] = buffer.getvalue()
+        return files
+
+    @classmethod
+    def read(
+        cls,
+        files: Mapping[str, bytes],
+        *,
+        data: pd.DataFrame | None = None,
+        background: Background | None = None,
+    ) -> Self:
+        """Read what `files` gave.
+
+        Parameters
+        ----------
+        files : mapping of str to bytes
+        data : DataFrame, optional
+            The data that the instances were picked from; needed where they were not stored.
+        background : Background, optional
+            Needed where it was not stored.
+
+        Raises
+        ------
+        ReferenceSetError
+            If the files are damaged, were written by a newer format, or lack what was not stored
+            and cannot be found again in the data.
+        """
+        try:
+            content = json.loads(files[REFERENCE_FILE])
+            written = content["format"]
+        except (KeyError, TypeError, ValueError) as error:
+            msg = f"the stored reference set cannot be read: {shorten(str(error))}; replace it"
+            raise ReferenceSetError(msg) from error
+        if written != FORMAT:
+            msg = f"the reference set has format {written!r}, expected {FORMAT}; upgrade mlflow-lime"
+            raise ReferenceSetError(msg)
+        known = _background(content, background)
+        found = cls(
+            keys=tuple(content["keys"]),
+            digests=tuple(content["digests"]),
+            positions=tuple(content["positions"]),
+            reasons=tuple(content["reasons"]),
+            true_labels=tuple(content["true_labels"]),
+            labels=tuple(tuple(item) for item in content["labels"]),
+            background=known,
+            store_inputs=content["store_inputs"],
+            inputs=_inputs(files, content, known, data),
+        )
+        if found.digest != content["digest"]:
+            msg = (
+                f"the stored reference set is damaged: its content has digest {found.digest}, "
+                f"its label says {content['digest']}; replace it"
+            )
+            raise ReferenceSetError(msg)
+        return found
+
+
+def _background(content: Mapping[str, Any], background: Background | None) -> Background:
+    if content["background"] is not None:
+        return Background.from_dict(content["background"])
+    if background is None:
+        msg = (
+            "the reference set was stored with `store_inputs: none`, so its background must be "
+            "read again; set `background.source` to the data that it was made from"
+        )
+        raise ReferenceSetError(msg)
+    if background.digest() != content["background_digest"]:
+        msg = (
+            f"the background has digest {background.digest()}, but the reference set was pinned "
+            f"with {content['background_digest']}; give the same background data, or replace "
+            "the set"
+        )
+        raise ReferenceSetError(msg)
+    return background
+
+
+def _inputs(
+    files: Mapping[str, bytes],
+    content: Mapping[str, Any],
+    background: Background,
+    data: pd.DataFrame | None,
+) -> pd.DataFrame:
+    table = Table(background)
+    if INPUTS_FILE in files:
+        inputs = pd.read_parquet(io.BytesIO(files[INPUTS_FILE]))
+        inputs.columns = pd.Index(background.columns)
+    elif data is None:
+        msg = (
+            f"the reference set was stored with `store_inputs: {content['store_inputs']}`, so its "
+            "instances must be read again; set `data.source` to the data they were picked from"
+        )
+        raise ReferenceSetError(msg)
+    else:
+        inputs = _find_again(table, data, content["positions"])
+    digests = [row_digest(row) for row in table.read(inputs)]
+    wrong = [key for key, a, b in zip(content["keys"], digests, content["digests"], strict=True)
+             if a != b]
+    if wrong:
+        msg = (
+            f"{len(wrong)} of {len(digests)} pinned instances have other content than when they "
+            f"were pinned: {shorten(wrong)}; give the same data, or replace the reference set"
+        )
+        raise ReferenceSetError(msg)
+    return inputs
+
+
+def _find_again(table: Table, data: pd.DataFrame, positions: Sequence[int]) -> pd.DataFrame:
+    if max(positions) >= len(data):
+        msg = (
+            f"pinned instance {max(positions)} is not in the data of {len(data)} rows; give the "
+            "data that the reference set was picked from, or replace the set"
+        )
+        raise ReferenceSetError(msg)
+    return table.align(data.iloc[list(positions)]).reset_index(drop=True)

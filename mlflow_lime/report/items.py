@@ -1,0 +1,155 @@
+"""What there is to log of a review, one small item after the other; written elsewhere."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mlflow_lime import names
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.metrics.aggregate import aggregate, global_importance
+from mlflow_lime.report.jsonlines import explanations_json
+from mlflow_lime.report.overview import draw_overview
+from mlflow_lime.report.tables import explanations_frame, instances_table, weights_table
+
+__all__ = ["File", "Item", "Metric", "Table", "VersionTag", "Wanted", "review_items"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number of the whole review."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An artifact, by its path below the run's artifacts."""
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table for MLflow's table view."""
+
+    path: str
+    frame: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTag:
+    """A tag of the model version."""
+
+    key: str
+    value: str
+
+
+Item = Metric | File | Table | VersionTag
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which outputs are wanted.
+
+    Attributes
+    ----------
+    top : int
+        Parts drawn for an instance.
+    pictures, tables, version_tags : bool
+        Whether to make them.
+    max_pictures : int
+        Instances drawn at most.
+    """
+
+    top: int = 10
+    pictures: bool = True
+    tables: bool = True
+    max_pictures: int = 50
+    version_tags: bool = True
+
+
+def review_items(
+    explanations: Sequence[Explanation],
+    failed: Sequence[FailedExplanation],
+    *,
+    title: str,
+    seconds: float,
+    config_text: str,
+    recipe: Mapping[str, Any],
+    reasons: Mapping[str, str] | None = None,
+    true_labels: Mapping[str, object] | None = None,
+    wanted: Wanted | None = None,
+) -> Iterator[Item]:
+    """Yield everything that is logged of a review.
+
+    Parameters
+    ----------
+    explanations, failed : sequences
+        Outcomes, in the order of the reference set.
+    title : str
+        Name of the model version.
+    seconds : float
+        Wall time.
+    config_text : str
+        The resolved configuration, as YAML.
+    recipe : mapping
+        How the explanations were made, as plain JSON values.
+    reasons, true_labels : mapping, optional
+        Of the instances, by key.
+    wanted : Wanted, optional
+    """
+    wanted = wanted or Wanted()
+    found = aggregate(explanations, failed)
+    for name, value in found.items():
+        yield Metric(f"{names.PREFIX}{name}", value)
+    yield Metric(f"{names.PREFIX}seconds", seconds)
+    yield File(names.EXPLANATIONS_JSON, explanations_json(explanations, failed).encode())
+    yield File(names.EXPLANATIONS_PARQUET, _parquet(explanations_frame(explanations)))
+    yield File(names.CONFIG_FILE, config_text.encode())
+    yield File(names.RECIPE_FILE, json.dumps(recipe, ensure_ascii=False, indent=1).encode())
+    if wanted.tables:
+        table = instances_table(explanations, failed, true_labels=true_labels, reasons=reasons)
+        yield Table(names.INSTANCES_TABLE, table)
+        yield Table(names.WEIGHTS_TABLE, weights_table(explanations))
+    if wanted.pictures:
+        yield from _pictures(explanations, title, wanted)
+    if wanted.version_tags:
+        yield from _version_tags(explanations, failed, found)
+
+
+def _pictures(
+    explanations: Sequence[Explanation], title: str, wanted: Wanted
+) -> Iterator[Item]:
+    yield File(names.OVERVIEW_PICTURE, draw_overview(explanations, title=title).encode())
+    for i, explanation in enumerate(explanations[: wanted.max_pictures]):
+        buffer = io.BytesIO()
+        explanation.as_figure(top=wanted.top).savefig(buffer, format="png")
+        yield File(f"{names.PICTURES}/{i:02d}.png", buffer.getvalue())
+
+
+def _version_tags(
+    explanations: Sequence[Explanation],
+    failed: Sequence[FailedExplanation],
+    found: Mapping[str, float],
+) -> Iterator[Item]:
+    if not explanations:
+        yield VersionTag(names.TAG_VERSION_STATUS, "failed")
+        return
+    status = f"{len(failed)} of {len(explanations) + len(failed)} failed" if failed else "ok"
+    yield VersionTag(names.TAG_VERSION_STATUS, status)
+    if "fidelity_r2" in found:
+        yield VersionTag(names.TAG_VERSION_FIDELITY, f"{found['fidelity_r2']:.2f}")
+    heaviest = global_importance(explanations)["name"].head(3)
+    yield VersionTag(names.TAG_VERSION_TOP, ", ".join(heaviest)[:200])
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()

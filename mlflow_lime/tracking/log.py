@@ -1,0 +1,129 @@
+"""The one place that writes results to MLflow; writing the same twice changes nothing."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric as MetricPoint
+
+from mlflow_lime.report.items import File, Item, Metric, Table, VersionTag
+from mlflow_lime.tracking.versions import ModelVersionRef
+
+__all__ = ["Destination", "tag_version", "write_items"]
+
+_TABLES_TAG = "mlflow.loggedArtifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where results go.
+
+    Attributes
+    ----------
+    run_id : str
+    timestamp : int
+        Milliseconds; the same for a repeat, so that a metric is not logged twice.
+    model_id : str or None
+        LoggedModel that metrics are linked to.
+    dataset_name, dataset_digest : str or None
+        Dataset that metrics are linked to.
+    """
+
+    run_id: str
+    timestamp: int
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+def write_items(
+    client: MlflowClient, items: Iterable[Item], to: Destination, *, folder: str = ""
+) -> dict[str, float]:
+    """Write metrics, tables, and files to a run.
+
+    Parameters
+    ----------
+    client : MlflowClient
+    items : iterable of Item
+        Version tags are left to `tag_version`.
+    to : Destination
+    folder : str
+        Artifact folder that all files go below.
+
+    Returns
+    -------
+    dict of str to float
+        The metrics, by name.
+    """
+    metrics: dict[str, float] = {}
+    tables: list[str] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary) / folder
+        for item in items:
+            if isinstance(item, Metric):
+                metrics[item.name] = item.value
+            elif isinstance(item, File):
+                _write(root / item.path, item.content)
+            elif isinstance(item, Table):
+                text = item.frame.to_json(orient="split", index=False)
+                _write(root / item.path, text.encode())
+                tables.append(str(Path(folder) / item.path) if folder else item.path)
+        if any(Path(temporary).iterdir()):
+            client.log_artifacts(to.run_id, temporary)
+    _list_tables(client, to.run_id, tables)
+    _log_metrics(client, metrics, to)
+    return metrics
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _list_tables(client: MlflowClient, run_id: str, paths: Sequence[str]) -> None:
+    """Tell MLflow's table view about the tables, after those that the run already lists."""
+    if not paths:
+        return
+    listed = client.get_run(run_id).data.tags.get(_TABLES_TAG)
+    entries = json.loads(listed) if listed else []
+    known = {entry.get("path") for entry in entries}
+    new = [{"path": path, "type": "table"} for path in paths if path not in known]
+    if new:
+        client.set_tag(run_id, _TABLES_TAG, json.dumps(entries + new))
+
+
+def _log_metrics(client: MlflowClient, metrics: dict[str, float], to: Destination) -> None:
+    points = [
+        MetricPoint(
+            key=name,
+            value=value,
+            timestamp=to.timestamp,
+            step=0,
+            model_id=to.model_id,
+            dataset_name=to.dataset_name,
+            dataset_digest=to.dataset_digest,
+            run_id=to.run_id,
+        )
+        for name, value in metrics.items()
+        if not _is_logged(client, name, to)
+    ]
+    if points:
+        client.log_batch(to.run_id, metrics=points)
+
+
+def _is_logged(client: MlflowClient, name: str, to: Destination) -> bool:
+    """Return whether an earlier attempt at the same review has logged this metric."""
+    history = client.get_metric_history(to.run_id, name)
+    return any(point.timestamp == to.timestamp for point in history)
+
+
+def tag_version(client: MlflowClient, ref: ModelVersionRef, items: Iterable[Item]) -> None:
+    """Put version tags on a registered version; nothing where there is none."""
+    if ref.name is None or ref.version is None:
+        return
+    for item in items:
+        if isinstance(item, VersionTag):
+            client.set_model_version_tag(ref.name, ref.version, item.key, item.value)
