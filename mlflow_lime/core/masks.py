@@ -23,6 +23,7 @@ __all__ = [
     "LEVELS",
     "MaskBlock",
     "choose_design",
+    "choose_order",
     "count_weights",
     "enumerate_masks",
     "level_columns",
@@ -116,6 +117,7 @@ def mask_block(
     seed: np.random.SeedSequence,
     replicate: int = 0,
     round_: int = 0,
+    start: int | None = None,
     width: float | None = None,
 ) -> MaskBlock:
     """Draw one block of masks and background levels.
@@ -136,7 +138,7 @@ def mask_block(
         Number of levels of a row; `n_parts` where each part has its own, 0 where absent parts
         are replaced by something fixed.
     n_rows : int
-        Rows of the block, the same for every round of a replicate.
+        Rows of the block.
     seed : numpy.random.SeedSequence
         Seed of the instance; never changed by the call.
     replicate : int
@@ -144,6 +146,9 @@ def mask_block(
     round_ : int
         Later rounds extend a replicate: the Sobol sequence goes on where the round before
         stopped; orthogonal arrays get another coset; other designs another independent block.
+    start : int, optional
+        Rows of the earlier rounds of this replicate, where the Sobol sequence goes on; by
+        default ``round_ * n_rows``, right where all rounds have the same rows.
     width : float, optional
         For ``uniform_count``: makes the law local. The expected share removed, 1 - p, gets the
         density ``exp(-(1 - p)**2 / (2 width**2))`` on (0, 1), up to a constant. Rows come from
@@ -179,7 +184,7 @@ def mask_block(
         n_parts=n_parts,
         n_draws=n_draws,
         n_rows=n_rows,
-        start=round_ * n_rows,
+        start=round_ * n_rows if start is None else start,
         rng=_generator(seed, replicate, 1 + round_),
         replicate_rng=_generator(seed, replicate, 0),
     )
@@ -228,6 +233,35 @@ def choose_design(
     # A binary net of n rows has fewer than n distinct leading bits for its columns.
     n_dims = n_parts + (0 if n_draws == n_parts else n_draws) + 1
     return "sobol" if 4 * n_dims <= n_rows else "stratified"
+
+
+def choose_order(*, n_parts: int, n_draws: int, n_rows: int) -> int:
+    """Return the order of `level_columns` that the rows can bear.
+
+    Every column costs a row's worth of information, so a degree is worth its columns only where
+    rows are many: 4 rows a column for degree 2, 2.5 for degree 1 (``benchmarks/designs.py``).
+
+    Parameters
+    ----------
+    n_parts, n_draws : int
+        As in `mask_block`.
+    n_rows : int
+        Rows of all replicates together.
+
+    Returns
+    -------
+    int
+        0, 1, or 2.
+
+    Examples
+    --------
+    >>> [choose_order(n_parts=30, n_draws=30, n_rows=n) for n in (128, 256, 512)]
+    [0, 1, 2]
+    """
+    for order, rows_per_column in ((2, 4.0), (1, 2.5)):
+        if n_draws and n_rows >= rows_per_column * (1 + n_parts + order * n_draws):
+            return order
+    return 0
 
 
 def enumerate_masks(n_parts: int) -> MaskArray:

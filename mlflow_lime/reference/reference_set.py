@@ -175,7 +175,9 @@ class ReferenceSet:
             msg = f"the stored reference set cannot be read: {shorten(str(error))}; replace it"
             raise ReferenceSetError(msg) from error
         if written != FORMAT:
-            msg = f"the reference set has format {written!r}, expected {FORMAT}; upgrade mlflow-lime"
+            msg = (
+                f"the reference set has format {written!r}, expected {FORMAT}; upgrade mlflow-lime"
+            )
             raise ReferenceSetError(msg)
         known = _background(content, background)
         found = cls(
@@ -236,8 +238,11 @@ def _inputs(
     else:
         inputs = _find_again(table, data, content["positions"])
     digests = [row_digest(row) for row in table.read(inputs)]
-    wrong = [key for key, a, b in zip(content["keys"], digests, content["digests"], strict=True)
-             if a != b]
+    wrong = [
+        key
+        for key, a, b in zip(content["keys"], digests, content["digests"], strict=True)
+        if a != b
+    ]
     if wrong:
         msg = (
             f"{len(wrong)} of {len(digests)} pinned instances have other content than when they "

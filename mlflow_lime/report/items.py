@@ -123,9 +123,7 @@ def review_items(
         yield from _version_tags(explanations, failed, found)
 
 
-def _pictures(
-    explanations: Sequence[Explanation], title: str, wanted: Wanted
-) -> Iterator[Item]:
+def _pictures(explanations: Sequence[Explanation], title: str, wanted: Wanted) -> Iterator[Item]:
     yield File(names.OVERVIEW_PICTURE, draw_overview(explanations, title=title).encode())
     for i, explanation in enumerate(explanations[: wanted.max_pictures]):
         buffer = io.BytesIO()

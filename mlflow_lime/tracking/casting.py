@@ -341,7 +341,8 @@ def _to_datetime(series: "pd.Series[Any]") -> "pd.Series[Any]":
     if series.dtype == np.dtype("datetime64[ns]"):
         return series
     try:
-        times = pd.to_datetime(series)
+        text = series.dtype == object or isinstance(series.dtype, pd.StringDtype)
+        times = pd.to_datetime(series, format="mixed" if text else None)
         if isinstance(times.dtype, pd.DatetimeTZDtype):
             times = times.dt.tz_convert("UTC").dt.tz_localize(None)
         return times.astype("datetime64[ns]")

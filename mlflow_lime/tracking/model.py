@@ -6,10 +6,7 @@ probabilities already, the fitted model's `predict_proba`, a PythonModel's, a re
 and labels as zeros and ones.
 """
 
-import importlib
 import inspect
-import os
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +32,17 @@ from mlflow_lime.errors import (
 )
 from mlflow_lime.tracking.casting import InputCaster
 from mlflow_lime.tracking.connection import quiet_autologging
+from mlflow_lime.tracking.hooks import import_function, wants_model
+from mlflow_lime.tracking.outputs import (
+    are_labels,
+    are_probabilities,
+    column_names,
+    flat,
+    n_rows_of,
+    one_hot,
+    unwrapped,
+    value_names,
+)
 from mlflow_lime.tracking.raw_models import (
     LABELS_NOTE,
     feature_names,
@@ -156,13 +164,13 @@ class ScoringFunction:
         }
 
     def _scores(self, raw: Any, n_rows: int) -> NDArray[np.float64]:
-        output = _unwrapped(raw)
+        output = unwrapped(raw)
         if self.mode == "classification" and self.labels is not False:
-            array = _flat(output)
-            if array is not None and (self.labels or _are_labels(array)):
+            array = flat(output)
+            if array is not None and (self.labels or are_labels(array)):
                 if len(array) != n_rows:
                     as_scores(np.zeros(len(array)), n_rows, mode="regression")
-                return _one_hot(array, self.classes, self.class_names)
+                return one_hot(array, self.classes, self.class_names)
         return as_scores(output, n_rows, mode=self.mode)
 
 
@@ -252,7 +260,7 @@ def load_scoring_function(
 
 def _open(model: Any, hook: Callable[..., Any] | None) -> _Source:
     if isinstance(model, (str, Path)):
-        if hook is not None and not _wants_model(hook):
+        if hook is not None and not wants_model(hook):
             return _Source(None, signature=_signature_of(str(model)))
         model = load_pyfunc(model)
     if isinstance(model, PyFuncModel):
@@ -317,75 +325,6 @@ def _load_failed(label: str, error: Exception) -> str:
     return f"{label} cannot be loaded: {type(error).__name__}: {shorten(text, 240)}; {cure}"
 
 
-def import_function(spec: str | Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function that ``module:function`` names.
-
-    The current folder is searched last, so that a function can stand beside the configuration.
-
-    Raises
-    ------
-    ConfigError
-        If the text has another form, or names no function; or if the module cannot be imported.
-
-    Examples
-    --------
-    >>> import_function("math:sqrt")(9)
-    3.0
-    """
-    if callable(spec):
-        return spec
-    module_name, colon, path = str(spec).partition(":")
-    if not colon or not module_name or not path:
-        msg = f"predict must have the form 'module:function', got {spec!r}"
-        raise ConfigError(msg)
-    found: Any = _import_module(module_name, spec)
-    for name in path.split("."):
-        if not hasattr(found, name):
-            hint = did_you_mean(name, dir(found))
-            msg = f"predict {spec!r}: {module_name} has no {name!r}.{hint}"
-            raise ConfigError(msg)
-        found = getattr(found, name)
-    if not callable(found):
-        msg = f"predict {spec!r} is {type(found).__name__}, expected a function of a data frame"
-        raise ConfigError(msg)
-    function: Callable[..., Any] = found
-    return function
-
-
-def _import_module(name: str, spec: str) -> Any:
-    here = os.getcwd()
-    added = here not in sys.path
-    if added:
-        sys.path.append(here)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and not f"{name}.".startswith(f"{error.name}."):
-            msg = f"predict {spec!r}: {name} needs {error.name!r}, which is not installed"
-            raise ConfigError(msg) from error
-        msg = (
-            f"predict {spec!r}: there is no module {name!r} here ({here}) or among the installed "
-            "packages; install it, or put its folder on PYTHONPATH"
-        )
-        raise ConfigError(msg) from error
-    except Exception as error:
-        msg = (
-            f"predict {spec!r}: importing {name} raised {type(error).__name__}: "
-            f"{shorten(str(error), 200)}"
-        )
-        raise ConfigError(msg) from error
-    finally:
-        if added and here in sys.path:
-            sys.path.remove(here)
-
-
-def _wants_model(hook: Callable[..., Any]) -> bool:
-    try:
-        return "model" in inspect.signature(hook).parameters
-    except (TypeError, ValueError):
-        return False
-
-
 def _plan(source: _Source, hook: Callable[..., Any] | None, task: str) -> _Plan:
     if hook is not None:
         return _plan_hook(source, hook)
@@ -402,7 +341,7 @@ def _plan(source: _Source, hook: Callable[..., Any] | None, task: str) -> _Plan:
 
 def _plan_hook(source: _Source, hook: Callable[..., Any]) -> _Plan:
     how = f"{getattr(hook, '__module__', '')}:{getattr(hook, '__qualname__', type(hook).__name__)}"
-    if not _wants_model(hook):
+    if not wants_model(hook):
         return _Plan(hook, how)
     return _Plan(lambda inputs: hook(inputs, model=source.model), f"{how} with the model")
 
@@ -593,14 +532,14 @@ def _try(
     """Return what the model gives for two rows, and the form of inputs that it reads."""
     try:
         output = _ask_leniently(plan, caster, rows)
-        if _n_rows(output) == len(rows):
+        if n_rows_of(output) == len(rows):
             return caster, output
         listed = replace(caster, form="list")
         if _one_text_column(rows) and not plan.strict:
             output = _ask(plan.call, listed(rows), len(rows), plan.how)
-            if _n_rows(output) == len(rows):
+            if n_rows_of(output) == len(rows):
                 return listed, output
-        as_scores(np.zeros(_n_rows(output)), len(rows), mode="regression")
+        as_scores(np.zeros(n_rows_of(output)), len(rows), mode="regression")
     except MlflowLimeError as error:
         # One instance on which the model fails is no reason to refuse the others.
         failed_there = isinstance(error, ModelError) and not isinstance(error, ModelOutputError)
@@ -628,13 +567,6 @@ def _one_text_column(rows: Any) -> bool:
     return all(isinstance(value, str) for value in rows.iloc[:, 0])
 
 
-def _n_rows(output: Any) -> int:
-    output = _unwrapped(output)
-    if hasattr(output, "shape"):
-        return int(output.shape[0]) if output.shape else 1
-    return len(output) if hasattr(output, "__len__") else 1
-
-
 def _judge(
     raw: Any, mode: str | None, names: tuple[str, ...] | None, plan: _Plan
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
@@ -647,13 +579,13 @@ def _judge(
             "rows, or log the model with an input example, or set task and class_names"
         )
         raise ModelError(msg)
-    output = _unwrapped(raw)
+    output = unwrapped(raw)
     if mode == "regression":
-        return mode, _value_names(output), ()
-    flat = _flat(output)
-    if flat is not None and (plan.labels or _are_labels(flat)):
-        return _judge_labels(flat, mode, names, plan)
-    scores = as_scores(output, _n_rows(output), mode="regression")
+        return mode, value_names(output), ()
+    values = flat(output)
+    if values is not None and (plan.labels or are_labels(values)):
+        return _judge_labels(values, mode, names, plan)
+    scores = as_scores(output, n_rows_of(output), mode="regression")
     if scores.shape[1] > 1:
         return _judge_columns(scores, output, mode, names)
     if mode == "classification" or (names is not None and len(names) == 2):
@@ -692,8 +624,8 @@ def _judge_columns(
             f"{scores.shape[1]} outputs"
         )
         raise ConfigError(msg)
-    found = names or _column_names(output) or tuple(str(i) for i in range(scores.shape[1]))
-    if _are_probabilities(scores):
+    found = names or column_names(output) or tuple(str(i) for i in range(scores.shape[1]))
+    if are_probabilities(scores):
         return "classification", found, ()
     if mode is None and names is None:
         msg = (
@@ -709,36 +641,23 @@ def _remarks(raw: Any, mode: str, plan: _Plan, names: tuple[str, ...]) -> tuple[
     """Return notes on an output whose mode and names were known before."""
     if raw is None:
         return ()
-    output = _unwrapped(raw)
-    flat = _flat(output)
-    if mode == "classification" and plan.labels is None and flat is not None and _are_labels(flat):
+    output = unwrapped(raw)
+    values = flat(output)
+    if mode != "classification":
+        return ()
+    if plan.labels is None and values is not None and are_labels(values):
         return (LABELS_NOTE,)
-    if mode == "classification" and not plan.labels:
-        scores = as_scores(output, _n_rows(output), mode=mode)
+    if not plan.labels:
+        scores = as_scores(output, n_rows_of(output), mode=mode)
         if scores.shape[1] != len(names):
             msg = (
                 f"class_names lists {len(names)} names {shorten(names)}, but the model returned "
                 f"{scores.shape[1]} outputs"
             )
             raise ConfigError(msg)
-        if not _are_probabilities(scores):
+        if not are_probabilities(scores):
             return _judge_columns(scores, output, mode, names)[2]
     return ()
-
-
-def _value_names(output: Any) -> tuple[str, ...]:
-    scores = as_scores(output, _n_rows(output), mode="regression")
-    if scores.shape[1] == 1:
-        return ("value",)
-    return _column_names(output) or tuple(f"value {i}" for i in range(scores.shape[1]))
-
-
-def _column_names(output: Any) -> tuple[str, ...] | None:
-    return tuple(str(c) for c in output.columns) if isinstance(output, pd.DataFrame) else None
-
-
-def _are_probabilities(scores: NDArray[np.float64]) -> bool:
-    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3))
 
 
 def _ask(call: Callable[[Any], Any], inputs: Any, n_rows: int, how: str) -> Any:
@@ -755,61 +674,3 @@ def _ask(call: Callable[[Any], Any], inputs: Any, n_rows: int, how: str) -> Any:
             "message may hold data and is left out; it stands in this error's __context__"
         )
         raise ModelError(msg) from None
-
-
-def _unwrapped(raw: Any) -> Any:
-    """Return the array in what a model returned: out of a one-entry dict, or a sparse matrix."""
-    if isinstance(raw, dict):
-        if len(raw) != 1:
-            msg = (
-                f"the model returned a dict with the keys {shorten(sorted(map(str, raw)))}, "
-                "expected one array; choose one in `predict: module:function`"
-            )
-            raise ModelOutputError(msg)
-        raw = next(iter(raw.values()))
-    if hasattr(raw, "toarray"):
-        return raw.toarray()
-    return raw.detach().cpu().numpy() if hasattr(raw, "detach") else raw
-
-
-def _flat(output: Any) -> NDArray[Any] | None:
-    """Return the output as a flat array if it is one value per row, else None."""
-    if isinstance(output, pd.DataFrame):
-        output = output.iloc[:, 0] if output.shape[1] == 1 else output
-    if isinstance(output, pd.Series):
-        output = output.to_numpy()
-    try:
-        array = np.asarray(output)
-    except ValueError:
-        return None
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    return array if array.ndim == 1 else None
-
-
-def _are_labels(array: NDArray[Any]) -> bool:
-    if array.dtype.kind == "O":
-        return any(isinstance(value, (str, bool, np.bool_)) for value in array)
-    return array.dtype.kind in "USbiu"
-
-
-def _one_hot(
-    labels: NDArray[Any], classes: tuple[Any, ...] | None, names: tuple[str, ...]
-) -> NDArray[np.float64]:
-    """Return zeros and ones, shape (n_rows, n_classes)."""
-    positions = np.full(len(labels), -1)
-    if classes is not None:
-        positions = pd.Index(classes).get_indexer(pd.Index(labels))
-    if (positions < 0).any():
-        positions = pd.Index(names).get_indexer(pd.Index([str(x) for x in labels]))
-    if (positions < 0).any() and labels.dtype.kind in "iub":
-        positions = np.where(labels < len(names), labels, -1).astype(np.intp)
-    if (positions < 0).any():
-        msg = (
-            f"the model returned a label that is none of the {len(names)} class names "
-            f"{shorten(names)}; complete class_names"
-        )
-        raise ModelOutputError(msg)
-    scores = np.zeros((len(labels), len(names)))
-    scores[np.arange(len(labels)), positions] = 1.0
-    return scores

@@ -23,7 +23,7 @@ from mlflow_lime.report.items import File, Item, Metric, Wanted, review_items
 from mlflow_lime.tracking.connection import quiet_autologging, translate_errors
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
 from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, write_pin
-from mlflow_lime.tracking.subject import Questions, ask, load_scorer, new_reference, read_again
+from mlflow_lime.tracking.questions import Questions, ask, load_scorer, new_reference, read_again
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
 __all__ = ["Review", "load_explanations", "review_version"]
@@ -181,13 +181,13 @@ class _Job:
 
     def run(self, pin: Pin | None, expected_digest: str | None) -> Review:
         started = time.perf_counter()
-        scorer = load_scorer(self.ref, self.config)
         if pin is None:
-            reference, notes = new_reference(self.ref, self.config, scorer, self.client)
+            reference, scorer, notes = new_reference(self.ref, self.config, self.client)
             self.notes.extend(notes)
             _check_digest(reference.digest, expected_digest)
         else:
             reference = self._inherited(pin)
+            scorer = load_scorer(self.ref.uri, self.config, reference.inputs)
         questions = ask(reference, scorer, self.config)
         done = _completed(self.client, self.ref, self.config, reference.digest)
         if done is not None:
@@ -219,7 +219,9 @@ class _Job:
             )
             metrics = self._log(items, run, reference)
             if not explanations:
-                msg = f"no instance could be explained; the first failed because: {failed[0].reason}"
+                msg = (
+                    f"no instance could be explained; the first failed because: {failed[0].reason}"
+                )
                 raise ModelError(msg)
             self._finish(run, journal)
         return Review(
@@ -359,9 +361,7 @@ class _Job:
         return metrics
 
 
-def _log_inputs(
-    client: MlflowClient, run_id: str, to: Destination, ref: ModelVersionRef
-) -> None:
+def _log_inputs(client: MlflowClient, run_id: str, to: Destination, ref: ModelVersionRef) -> None:
     """Link the run to the reference set and to the logged model; best effort."""
     dataset = Dataset(
         name=str(to.dataset_name),
@@ -390,9 +390,7 @@ def _wanted(config: Config) -> Wanted:
     )
 
 
-def load_explanations(
-    model_uri: str, *, client: MlflowClient | None = None
-) -> list[Explanation]:
+def load_explanations(model_uri: str, *, client: MlflowClient | None = None) -> list[Explanation]:
     """Return the logged explanations of a version, or of a review run.
 
     Parameters

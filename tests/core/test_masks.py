@@ -12,6 +12,7 @@ from mlflow_lime.core.masks import (
     LAWS,
     LEVELS,
     choose_design,
+    choose_order,
     count_weights,
     enumerate_masks,
     level_columns,
@@ -227,6 +228,16 @@ def test_a_round_of_sobol_continues_the_sequence():
     assert np.array_equal(whole.levels, np.vstack([half.levels for half in halves]))
 
 
+def test_rounds_of_growing_size_continue_the_sequence_from_their_start():
+    whole = block("sobol", n_rows=64, n_parts=6)
+    parts = [(16, 0), (16, 16), (32, 32)]
+    rounds = [
+        block("sobol", n_rows=rows, n_parts=6, round_=k, start=start)
+        for k, (rows, start) in enumerate(parts)
+    ]
+    assert np.array_equal(whole.masks, np.vstack([drawn.masks for drawn in rounds]))
+
+
 def test_sobol_blocks_are_balanced_and_in_another_part_order_for_each_replicate():
     drawn = [block("sobol", law="bernoulli", n_parts=6, replicate=r).masks for r in range(4)]
     assert all((masks.mean(axis=0) == 0.5).all() for masks in drawn)
@@ -328,6 +339,12 @@ def test_auto_chooses_by_law_and_size(law, n_parts, n_draws, n_rows, expected):
     design = choose_design(law, n_parts=n_parts, n_draws=n_draws, n_rows=n_rows)
     assert design == expected
     assert design in DESIGNS
+
+
+def test_level_columns_are_left_out_where_rows_are_few_or_nothing_is_drawn():
+    assert choose_order(n_parts=30, n_draws=0, n_rows=10_000) == 0
+    orders = [choose_order(n_parts=200, n_draws=200, n_rows=n) for n in (512, 1024, 4096)]
+    assert orders == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

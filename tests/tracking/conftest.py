@@ -24,8 +24,12 @@ with warnings.catch_warnings():
 IGNORED = [
     # MLflow on every signature with whole numbers.
     "ignore:Hint. Inferred schema contains integer column:UserWarning",
-    # MLflow on every PythonModel without type hints; the text starts with a colour code.
+    # MLflow on every PythonModel; the texts start with a colour code.
     "ignore:.*Add type hints to the `predict` method:UserWarning",
+    "ignore:.*An input example was not provided:UserWarning",
+    # MLflow on pandas 3, for every input example.
+    "ignore:Operation with range is deprecated",
+    "ignore:The specified dataset source can be interpreted in multiple ways:UserWarning",
     # MLflow on sqlalchemy 2.1.
     "ignore::sqlalchemy.exc.SADeprecationWarning",
     # MLflow and its database layer leave connections to the garbage collector.

@@ -251,9 +251,7 @@ def test_xgboost_gets_its_categories_also_from_text(log, boosted, target, as_tex
 def test_an_xgboost_booster_gives_probabilities_for_every_objective(
     log, numbers, target, objective, options
 ):
-    booster = xgb.train(
-        {"objective": objective, **options}, xgb.DMatrix(numbers, label=target), 3
-    )
+    booster = xgb.train({"objective": objective, **options}, xgb.DMatrix(numbers, label=target), 3)
     info = log(mlflow.xgboost, booster, model_format="json")
     score = load_scoring_function(info.model_uri, sample=numbers)
     scores = score(numbers)
