@@ -1,1 +1,78 @@
-"""Explain every registered model version, and compare versions by their reasons."""
+"""Explain every registered MLflow model version with LIME, and compare versions by their reasons.
+
+Names are loaded when they are first used, so that importing this package is cheap.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow_lime.config import Config, load_config, parse_config
+    from mlflow_lime.core.background import Background
+    from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
+    from mlflow_lime.core.kernel import Kernel
+    from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
+    from mlflow_lime.errors import MlflowLimeError
+    from mlflow_lime.explainer import TabularExplainer
+    from mlflow_lime.tracking.data import log_background
+    from mlflow_lime.tracking.review import Review, load_explanations, review_version
+
+__all__ = [
+    "Background",
+    "Budget",
+    "Config",
+    "Explanation",
+    "FailedExplanation",
+    "Fitting",
+    "Kernel",
+    "LabelExplanation",
+    "MlflowLimeError",
+    "Pooling",
+    "Review",
+    "Sampling",
+    "TabularExplainer",
+    "__version__",
+    "load_config",
+    "load_explanations",
+    "log_background",
+    "parse_config",
+    "review_version",
+]
+
+_HOMES = {
+    "Background": "mlflow_lime.core.background",
+    "Budget": "mlflow_lime.core.options",
+    "Config": "mlflow_lime.config",
+    "Explanation": "mlflow_lime.core.explanation",
+    "FailedExplanation": "mlflow_lime.core.explanation",
+    "Fitting": "mlflow_lime.core.options",
+    "Kernel": "mlflow_lime.core.kernel",
+    "LabelExplanation": "mlflow_lime.core.explanation",
+    "MlflowLimeError": "mlflow_lime.errors",
+    "Pooling": "mlflow_lime.core.options",
+    "Review": "mlflow_lime.tracking.review",
+    "Sampling": "mlflow_lime.core.options",
+    "TabularExplainer": "mlflow_lime.explainer",
+    "load_config": "mlflow_lime.config",
+    "load_explanations": "mlflow_lime.tracking.review",
+    "log_background": "mlflow_lime.tracking.data",
+    "parse_config": "mlflow_lime.config",
+    "review_version": "mlflow_lime.tracking.review",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        try:
+            return version("mlflow-lime")
+        except PackageNotFoundError:
+            return "unknown"
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

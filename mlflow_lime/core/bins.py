@@ -175,7 +175,7 @@ class BinnedTable:
             "representation": "bins",
             "bins": self.bins if isinstance(self.bins, str) else dict(self.bins),
             "sampling": self.sampling,
-            "background": self.table.background.digest(),
+            "background": self.table.background_digest,
         }
 
 

@@ -1,6 +1,8 @@
 """Columns of a table: what kind they are, how they are ranked, written, and read by a person."""
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -15,6 +17,7 @@ __all__ = [
     "as_numbers",
     "column_array",
     "column_kind",
+    "conform",
     "decode_values",
     "encode_values",
     "format_edges",
@@ -57,6 +60,8 @@ def column_kind(series: pd.Series) -> ColumnKind:
     if inferred in ("datetime", "datetime64", "date"):
         return ColumnKind.DATETIME
     if inferred in ("string", "boolean", "empty", "categorical", "mixed-integer"):
+        return ColumnKind.CATEGORY
+    if inferred == "mixed" and series.dropna().map(pd.api.types.is_scalar).all():
         return ColumnKind.CATEGORY
     msg = (
         f"column {series.name!r} holds values of kind {inferred!r}; expected numbers, text, "
@@ -116,17 +121,45 @@ def encode_values(values: Any) -> dict[str, Any]:
         encoded["ordered"] = bool(series.dtype.ordered)
         encoded["categories"] = encode_values(series.cat.categories.to_series())
         encoded["values"] = series.cat.codes.tolist()
-    elif column_kind(series) is ColumnKind.DATETIME:
+    elif series.dtype != object and column_kind(series) is ColumnKind.DATETIME:
         encoded["values"] = [None if pd.isna(item) else str(item) for item in series]
     else:
         encoded["values"] = [None if pd.isna(item) else _scalar(item) for item in series]
     return encoded
 
 
+_TAGS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "timestamp": (pd.Timestamp, str, pd.Timestamp),
+    "datetime": (dt.datetime, dt.datetime.isoformat, dt.datetime.fromisoformat),
+    "date": (dt.date, dt.date.isoformat, dt.date.fromisoformat),
+    "decimal": (Decimal, str, Decimal),
+    "interval": (
+        pd.Interval,
+        lambda item: [_scalar(item.left), _scalar(item.right), item.closed],
+        lambda item: pd.Interval(_untagged(item[0]), _untagged(item[1]), item[2]),
+    ),
+}
+"""Values that JSON does not know: their class, how they are written, and how they are read."""
+
+
 def _scalar(value: Any) -> Any:
     if isinstance(value, np.generic):
-        return value.item()
-    return value if isinstance(value, (bool, int, float, str)) else float(value)
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return {"float": str(value)}
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    for tag, (kind, write, _) in _TAGS.items():
+        if isinstance(value, kind):
+            return {tag: write(value)}
+    return float(value)
+
+
+def _untagged(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((tag, text),) = value.items()
+    return float(text) if tag == "float" else _TAGS[tag][2](text)
 
 
 def decode_values(data: Mapping[str, Any]) -> Any:
@@ -137,8 +170,9 @@ def decode_values(data: Mapping[str, Any]) -> Any:
     DataError
         If the type is unknown or a value does not fit it.
     """
-    dtype, values = str(data["dtype"]), data["values"]
+    dtype = str(data["dtype"])
     try:
+        values = [_untagged(item) for item in data["values"]]
         if dtype == "category":
             categories = pd.Index(decode_values(data["categories"]))
             return pd.Categorical.from_codes(values, categories, ordered=bool(data["ordered"]))
@@ -151,6 +185,67 @@ def decode_values(data: Mapping[str, Any]) -> Any:
     except (TypeError, ValueError, KeyError) as error:
         msg = f"background values of type {shorten(dtype)} cannot be read: {error}"
         raise DataError(msg) from error
+
+
+def conform(values: Any, like: Any) -> list[Any]:
+    """Return values one by one, each of the type of a column where it fits without loss.
+
+    Parameters
+    ----------
+    values : array, shape (n_rows,)
+        Values as a person gave them.
+    like : array
+        Values of the column that they belong to.
+
+    Returns
+    -------
+    list of array, each shape (1,)
+        A fraction in a column of whole numbers, or a missing value where the type has none, keeps
+        the type that it came with. A category that the column lacks becomes its last.
+
+    Examples
+    --------
+    >>> [array.dtype.name for array in conform(np.array([3.0, 2.5]), np.array([1, 2]))]
+    ['int64', 'float64']
+    """
+    if values.dtype == like.dtype:
+        return [values[i : i + 1] for i in range(len(values))]
+    cast = _cast(values, like.dtype)
+    if cast is not None:
+        return [cast[i : i + 1] for i in range(len(values))]
+    return [_conform_one(values[i : i + 1], like.dtype) for i in range(len(values))]
+
+
+def _conform_one(value: Any, dtype: Any) -> Any:
+    cast = _cast(value, dtype)
+    if cast is None and isinstance(dtype, pd.CategoricalDtype):
+        own = pd.Index(value.astype(object))
+        wider = pd.CategoricalDtype(dtype.categories.append(own), ordered=dtype.ordered)
+        return pd.Categorical(own, dtype=wider)
+    return value if cast is None else cast
+
+
+def _cast(values: Any, dtype: Any) -> Any | None:
+    """Return values of another type, or None where that would change them."""
+    given = pd.Series(values)
+    try:
+        with np.errstate(all="ignore"):
+            if isinstance(dtype, pd.CategoricalDtype):
+                plain = given.astype(object)
+                if not (plain.isin(dtype.categories) | plain.isna()).all():
+                    return None
+                return column_array(plain.astype(dtype))
+            cast = given.astype(dtype)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    kinds = {getattr(values.dtype, "kind", "O"), getattr(dtype, "kind", "O")}
+    known = given.notna().to_numpy()
+    if not np.array_equal(known, cast.notna().to_numpy()):
+        return None
+    if kinds == {"f"}:
+        return column_array(cast)
+    before, after = given.astype(object).to_numpy()[known], cast.astype(object).to_numpy()[known]
+    return column_array(cast) if bool((before == after).all()) else None
 
 
 def format_value(value: Any) -> str:

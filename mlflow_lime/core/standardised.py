@@ -174,5 +174,5 @@ class StandardisedTable:
             "representation": "standardised",
             "around": self.around,
             "sampling": self.sampling,
-            "background": self.table.background.digest(),
+            "background": self.table.background_digest,
         }

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.background import Background, BackgroundPart
-from mlflow_lime.core.columns import ColumnKind, column_array, column_kind, format_value
+from mlflow_lime.core.columns import (
+    ColumnKind,
+    column_array,
+    column_kind,
+    conform,
+    format_value,
+)
 from mlflow_lime.core.groups import SEPARATORS
 from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.errors import DataError, did_you_mean, shorten
@@ -62,18 +69,15 @@ class Table:
         }
         self.dtypes = {column: self.values[column].dtype for column in self.columns}
         self.numeric = all(_is_plain_number(self.values[column]) for column in self.columns)
-        self._levels: NDArray[np.float64] | None = None
 
-    @property
+    @cached_property
     def levels(self) -> NDArray[np.float64]:
         """Value of each column at each level, as numbers, shape (n_columns, LEVELS)."""
-        if self._levels is None:
-            table = np.empty((len(self.columns), LEVELS))
-            for i, column in enumerate(self.columns):
-                part = self.parts[self.part_of_column[i]]
-                table[i] = np.asarray(self.values[column], dtype=np.float64)[part.codes]
-            self._levels = table
-        return self._levels
+        table = np.empty((len(self.columns), LEVELS))
+        for i, column in enumerate(self.columns):
+            part = self.parts[self.part_of_column[i]]
+            table[i] = np.asarray(self.values[column], dtype=np.float64)[part.codes]
+        return table
 
     # Reading
 
@@ -95,10 +99,11 @@ class Table:
         numbers = None
         if self.numeric and all(_is_plain_number(array) for array in arrays.values()):
             numbers = np.column_stack([np.asarray(a, dtype=np.float64) for a in arrays.values()])
-        codes = np.column_stack([self._codes(part, frame) for part in self.parts])
+        codes = np.column_stack([self._codes(j, frame) for j in range(len(self.parts))])
+        values = {column: conform(arrays[column], self.values[column]) for column in self.columns}
         return [
             Row(
-                values={column: arrays[column][i : i + 1] for column in self.columns},
+                values={column: values[column][i] for column in self.columns},
                 numbers=None if numbers is None else numbers[i],
                 codes=codes[i],
             )
@@ -110,6 +115,10 @@ class Table:
         frame = self._as_frame(instances)
         if len(frame) == 0:
             msg = "there are no instances to explain; give at least one row"
+            raise DataError(msg)
+        if not frame.columns.is_unique:
+            doubled = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+            msg = f"the instances have duplicate column names: {shorten(doubled)}; rename them"
             raise DataError(msg)
         missing = [column for column in self.columns if column not in frame.columns]
         if missing:
@@ -139,10 +148,12 @@ class Table:
         return pd.DataFrame(array, columns=pd.Index(self.columns))
 
     def _check_kind(self, column: Hashable, series: pd.Series) -> None:
-        expected = column_kind(pd.Series(self.values[column], name=column))
-        if series.isna().all():
+        known = pd.Series(self.values[column], name=column)
+        if series.isna().all() or known.isna().all():
             return
-        got = column_kind(series)
+        expected, got = column_kind(known), column_kind(series)
+        if isinstance(known.dtype, pd.CategoricalDtype) and got is not expected:
+            expected = column_kind(known.dtype.categories.to_series())
         numeric_codes = {expected, got} <= {ColumnKind.NUMERIC, ColumnKind.CATEGORY} and (
             pd.api.types.is_bool_dtype(series.dtype)
             or pd.api.types.is_bool_dtype(self.dtypes[column])
@@ -154,11 +165,30 @@ class Table:
                 "convert one of them"
             )
             raise DataError(msg)
+        zones = [getattr(dtype, "tz", None) is None for dtype in (known.dtype, series.dtype)]
+        if got is ColumnKind.DATETIME and zones[0] != zones[1]:
+            msg = (
+                f"column {column!r} of the instances has type {series.dtype}, but {known.dtype} in "
+                "the background: only one of them has a time zone; convert one of them"
+            )
+            raise DataError(msg)
 
-    def _codes(self, part: BackgroundPart, frame: pd.DataFrame) -> NDArray[np.int64]:
-        keys = _keys(frame[list(part.columns)])
-        known = _keys(pd.DataFrame(dict(zip(part.columns, part.values, strict=True))))
-        position = {key: code for code, key in enumerate(known)}
+    @cached_property
+    def positions(self) -> list[dict[tuple[object, ...], int]]:
+        """Position of each background value (joint row of a group), for each part."""
+        frames = [dict(zip(part.columns, part.values, strict=True)) for part in self.parts]
+        return [
+            {key: code for code, key in enumerate(_keys(pd.DataFrame(frame)))} for frame in frames
+        ]
+
+    @cached_property
+    def background_digest(self) -> str:
+        """Digest of the background."""
+        return self.background.digest()
+
+    def _codes(self, part: int, frame: pd.DataFrame) -> NDArray[np.int64]:
+        keys = _keys(frame[list(self.parts[part].columns)])
+        position = self.positions[part]
         return np.array([position.get(key, -1) for key in keys], dtype=np.int64)
 
     # Writing
@@ -166,23 +196,20 @@ class Table:
     def from_numbers(self, matrix: NDArray[np.float64]) -> Any:
         """Return a matrix of numbers, shape (n_rows, n_columns), as the model reads it."""
         kinds = {np.dtype(dtype) for dtype in self.dtypes.values()}
-        if self.as_array:
-            return matrix if len(kinds) > 1 else matrix.astype(kinds.pop(), copy=False)
         if len(kinds) == 1:
-            matrix = matrix.astype(self._common(matrix, kinds.pop()), copy=False)
-            return pd.DataFrame(matrix, columns=pd.Index(self.columns), copy=False)
-        arrays = {}
-        for i, column in enumerate(self.columns):
-            dtype = self._common(matrix[:, i], np.dtype(self.dtypes[column]))
-            arrays[column] = matrix[:, i].astype(dtype)
+            kind = kinds.pop()
+            whole = _as_kind(matrix, kind)
+            if self.as_array:
+                return whole
+            if whole.dtype == kind:
+                return pd.DataFrame(whole, columns=pd.Index(self.columns), copy=False)
+        if self.as_array:
+            return matrix
+        arrays = {
+            column: _as_kind(matrix[:, i], np.dtype(self.dtypes[column]))
+            for i, column in enumerate(self.columns)
+        }
         return pd.DataFrame(arrays, columns=pd.Index(self.columns), copy=False)
-
-    @staticmethod
-    def _common(matrix: NDArray[np.float64], dtype: np.dtype[Any]) -> np.dtype[Any]:
-        """Return `dtype`, or float64 where a missing or fractional value does not fit it."""
-        if dtype.kind in "iub" and not (matrix == np.rint(matrix)).all():
-            return np.dtype(np.float64)
-        return dtype
 
     def from_codes(
         self, codes: Mapping[Hashable, NDArray[np.int64]], rows: Sequence[Row]
@@ -246,7 +273,8 @@ def _canonical(value: Any) -> object:
     if not isinstance(value, str) and pd.isna(value):
         return None
     if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
-        return float(value)
+        number = float(value) + 0.0  # no negative zero
+        return number if number == value or isinstance(value, np.floating) else int(value)
     return str(value)
 
 
@@ -267,7 +295,23 @@ def _join(arrays: Sequence[Any]) -> Any:
     if all(isinstance(array, np.ndarray) for array in arrays):
         return np.concatenate(arrays)
     if all(isinstance(array, pd.Categorical) for array in arrays):
-        if all(array.dtype == arrays[0].dtype for array in arrays):
-            return type(arrays[0])._concat_same_type(arrays)
-        return pd.api.types.union_categoricals(arrays, ignore_order=True)
+        arrays = _same_categories(arrays)
     return column_array(pd.concat([pd.Series(array) for array in arrays], ignore_index=True))
+
+
+def _same_categories(arrays: Sequence[pd.Categorical]) -> list[pd.Categorical]:
+    """Return arrays of the first one's categories, followed by those that it lacks."""
+    categories, ordered = arrays[0].categories, arrays[0].ordered
+    for array in arrays[1:]:
+        categories = categories.append(array.categories.difference(categories, sort=False))
+    dtype = pd.CategoricalDtype(categories, ordered=bool(ordered))
+    return [array if array.dtype == dtype else pd.Categorical(array, dtype=dtype) for array in arrays]
+
+
+def _as_kind(matrix: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return numbers of type `dtype`, or as they are where one of them does not fit it."""
+    if dtype.kind not in "iub":
+        return matrix.astype(dtype, copy=False)
+    with np.errstate(invalid="ignore"):
+        cast = matrix.astype(dtype)
+    return cast if bool((cast == matrix).all()) else matrix

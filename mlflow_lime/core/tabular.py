@@ -174,7 +174,7 @@ class MaskedTable:
             "domain": "tabular",
             "representation": "mask",
             "sampling": self.sampling,
-            "background": self.table.background.digest(),
+            "background": self.table.background_digest,
         }
 
 

@@ -285,7 +285,8 @@ def _to_integer(
     whole = pd.api.types.is_integer_dtype(series.dtype) or series.dtype == bool
     if whole and not series.hasnans:
         # Not by way of floats, which round numbers above 2**53.
-        exact = series.to_numpy(dtype=getattr(series.dtype, "numpy_dtype", series.dtype))
+        own: Any = series.dtype
+        exact = series.to_numpy(dtype=getattr(own, "numpy_dtype", own))
         _check_range(series, exact, plain, target)
         return pd.Series(exact.astype(plain), series.index)
     numbers = np.rint(_numbers(series, target))
@@ -338,7 +339,7 @@ def _to_text(series: "pd.Series[Any]", *, strict: bool) -> "pd.Series[Any]":
 
 
 def _to_datetime(series: "pd.Series[Any]") -> "pd.Series[Any]":
-    if series.dtype == np.dtype("datetime64[ns]"):
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind == "M":
         return series
     try:
         text = series.dtype == object or isinstance(series.dtype, pd.StringDtype)

@@ -116,7 +116,7 @@ def load_data(
     --------
     >>> import pandas as pd
     >>> load_data(pd.DataFrame({"age": range(9)}), max_rows=3).frame.index.tolist()
-    [1, 5, 6]
+    [1, 2, 3]
     """
     loaded = _load(source, ref, client, max_rows, seed, statistics=False)
     if loaded.frame is None or loaded.frame.empty:

@@ -75,6 +75,7 @@ def _import_module(name: str, spec: str) -> Any:
 
 
 def wants_model(hook: Callable[..., Any]) -> bool:
+    """Return whether a function has a parameter called ``model``."""
     try:
         return "model" in inspect.signature(hook).parameters
     except (TypeError, ValueError):

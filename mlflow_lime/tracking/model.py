@@ -331,10 +331,9 @@ def _plan(source: _Source, hook: Callable[..., Any] | None, task: str) -> _Plan:
     if source.pyfunc is not None:
         return _plan_pyfunc(source.pyfunc, task)
     model = source.model
-    scorer = raw_scorer(model) if hasattr(model, "predict") else None
-    if scorer is not None:
-        return _plan_raw(model, task, strict=False) or _Plan(model.predict, scorer.how, raw=model)
-    if not callable(model):
+    if hasattr(model, "predict") and (plan := _plan_raw(model, task, strict=False)):
+        return plan
+    if hasattr(model, "predict") and not callable(model):
         return _Plan(model.predict, f"predict of {type(model).__name__}", raw=model)
     return _plan_callable(model)
 

@@ -52,6 +52,7 @@ def flat(output: Any) -> NDArray[Any] | None:
 
 
 def are_labels(array: NDArray[Any]) -> bool:
+    """Return whether one value per row looks like a class, not a score."""
     if array.dtype.kind == "O":
         return any(isinstance(value, (str, bool, np.bool_)) for value in array)
     return array.dtype.kind in "USbiu"
@@ -80,6 +81,7 @@ def one_hot(
 
 
 def n_rows_of(output: Any) -> int:
+    """Return how many rows a model returned."""
     output = unwrapped(output)
     if hasattr(output, "shape"):
         return int(output.shape[0]) if output.shape else 1
@@ -87,6 +89,7 @@ def n_rows_of(output: Any) -> int:
 
 
 def value_names(output: Any) -> tuple[str, ...]:
+    """Return the names of a regression's values."""
     scores = as_scores(output, n_rows_of(output), mode="regression")
     if scores.shape[1] == 1:
         return ("value",)
@@ -94,8 +97,10 @@ def value_names(output: Any) -> tuple[str, ...]:
 
 
 def column_names(output: Any) -> tuple[str, ...] | None:
+    """Return the names that a data frame gives its columns, if it is one."""
     return tuple(str(c) for c in output.columns) if isinstance(output, pd.DataFrame) else None
 
 
 def are_probabilities(scores: NDArray[np.float64]) -> bool:
+    """Return whether each row is a distribution over the columns."""
     return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3))

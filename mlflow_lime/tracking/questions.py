@@ -22,7 +22,17 @@ from mlflow_lime.tracking.data import LoadedData, load_background, load_data
 from mlflow_lime.tracking.model import ScoringFunction, import_function, load_scoring_function
 from mlflow_lime.tracking.versions import ModelVersionRef
 
-__all__ = ["Questions", "ask", "feature_frame", "load_scorer", "new_reference", "read_again"]
+__all__ = [
+    "Questions",
+    "ask",
+    "describe_background",
+    "feature_frame",
+    "load_scorer",
+    "new_reference",
+    "pin_instances",
+    "pin_labels",
+    "read_again",
+]
 
 _SOURCES = {"run": "dataset", "input_example": "example"}
 
@@ -146,7 +156,7 @@ def new_reference(
     features = feature_frame(frame, config, scorer)
     background, notes = _background(ref, config, client, data, scorer)
     reference = pin_instances(frame, features, background, config)
-    reference = reference.with_labels(_labels(reference, scorer, config))
+    reference = pin_labels(reference, scorer, config)
     return reference, scorer, [*data.notes, *notes, *scorer.check(features.head(50))]
 
 
@@ -207,6 +217,11 @@ def feature_frame(
         )
         raise DataError(msg)
     return frame.loc[:, list(columns)]
+
+
+def pin_labels(reference: ReferenceSet, scorer: ScoringFunction, config: Config) -> ReferenceSet:
+    """Return the set with the labels to explain pinned, as the model's first version has them."""
+    return reference.with_labels(_labels(reference, scorer, config))
 
 
 def _labels(

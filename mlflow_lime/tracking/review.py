@@ -26,7 +26,7 @@ from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, write_pin
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer, new_reference, read_again
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
-__all__ = ["Review", "load_explanations", "review_version"]
+__all__ = ["Review", "load_explanations", "review_version", "show_progress", "wanted_outputs"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +214,7 @@ class _Job:
                     recipe=self._recipe(questions, explanations),
                     reasons=dict(zip(reference.keys, reference.reasons, strict=True)),
                     true_labels=dict(zip(reference.keys, reference.true_labels, strict=True)),
-                    wanted=_wanted(self.config),
+                    wanted=wanted_outputs(self.config),
                 )
             )
             metrics = self._log(items, run, reference)
@@ -379,7 +379,8 @@ def _log_inputs(client: MlflowClient, run_id: str, to: Destination, ref: ModelVe
         return  # a store without dataset or model inputs still takes everything else
 
 
-def _wanted(config: Config) -> Wanted:
+def wanted_outputs(config: Config) -> Wanted:
+    """Return the outputs that a configuration asks for."""
     chosen = config.outputs
     return Wanted(
         top=chosen.top,
@@ -388,6 +389,11 @@ def _wanted(config: Config) -> Wanted:
         max_pictures=chosen.max_pictures,
         version_tags=chosen.version_tags,
     )
+
+
+def show_progress(config: Config) -> bool | None:
+    """Return whether a configuration asks for a progress bar; None is for "on a terminal"."""
+    return {"auto": None, "on": True, "off": False}[config.prediction.progress]
 
 
 def load_explanations(model_uri: str, *, client: MlflowClient | None = None) -> list[Explanation]:

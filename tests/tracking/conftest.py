@@ -27,8 +27,9 @@ IGNORED = [
     # MLflow on every PythonModel; the texts start with a colour code.
     "ignore:.*Add type hints to the `predict` method:UserWarning",
     "ignore:.*An input example was not provided:UserWarning",
-    # MLflow on pandas 3, for every input example.
+    # MLflow on pandas 3, for every input example and dataset.
     "ignore:Operation with range is deprecated",
+    "ignore:Starting with pandas version 4.0 all arguments of all",
     "ignore:The specified dataset source can be interpreted in multiple ways:UserWarning",
     # MLflow on sqlalchemy 2.1.
     "ignore::sqlalchemy.exc.SADeprecationWarning",

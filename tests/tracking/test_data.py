@@ -89,7 +89,7 @@ def test_statistics_are_a_background_but_no_rows(table, tmp_path):
     loaded = load_background(path)
     assert loaded.frame is None
     assert loaded.statistics.digest() == Background.from_frame(table).digest()
-    with pytest.raises(DataError, match="ends in '.json'"):
+    with pytest.raises(DataError, match=r"ends in '.json'"):
         load_data(path)
 
 
@@ -123,21 +123,21 @@ def test_a_missing_file_gets_the_name_that_was_meant(tmp_path):
 
 
 def test_an_empty_frame_is_said():
-    with pytest.raises(DataError, match="a data frame is empty"):
+    with pytest.raises(DataError, match=r"a data frame is empty"):
         load_data(pd.DataFrame({"a": []}))
 
 
 def test_damaged_statistics_are_said(tmp_path):
     (tmp_path / "b.json").write_text('{"format": 99}')
-    with pytest.raises(DataError, match="format 99"):
+    with pytest.raises(DataError, match=r"format 99"):
         load_background(tmp_path / "b.json")
     (tmp_path / "c.json").write_text("{")
-    with pytest.raises(DataError, match="c.json cannot be read: JSONDecodeError"):
+    with pytest.raises(DataError, match=r"c.json cannot be read: JSONDecodeError"):
         load_background(tmp_path / "c.json")
 
 
 def test_a_bound_below_one_is_said(table):
-    with pytest.raises(DataError, match="max_rows must be at least 1, got 0"):
+    with pytest.raises(DataError, match=r"max_rows must be at least 1, got 0"):
         load_data(table, max_rows=0)
 
 
@@ -155,7 +155,7 @@ def test_an_artifact_of_a_run_is_downloaded(table, tmp_path):
 def test_a_missing_artifact_is_said():
     with mlflow.start_run() as run:
         pass
-    with pytest.raises(DataError, match="cannot be downloaded: .*check that the artifact exists"):
+    with pytest.raises(DataError, match=r"cannot be downloaded: .*check that the artifact exists"):
         load_data(f"runs:/{run.info.run_id}/nothing.csv")
 
 
@@ -192,7 +192,7 @@ def test_statistics_only_writes_no_row(model, table):
     assert uri.endswith("lime/background.json")
     loaded = load_background("background", ref=ref)
     assert loaded.statistics.digest() == Background.from_frame(table).digest()
-    with pytest.raises(DataError, match="keeps only statistics"):
+    with pytest.raises(DataError, match=r"keeps only statistics"):
         load_data("background", ref=ref)
 
 
@@ -203,19 +203,19 @@ def test_a_large_background_is_sampled_when_written(model):
 
 
 def test_it_must_be_said_where_a_background_goes(table):
-    with pytest.raises(DataError, match="no run is active; give run_id"):
+    with pytest.raises(DataError, match=r"no run is active; give run_id"):
         log_background(table)
-    with pytest.raises(DataError, match="one of run_id, model_id, and version, got 2"):
+    with pytest.raises(DataError, match=r"one of run_id, model_id, and version, got 2"):
         log_background(table, run_id="a", model_id="b")
-    with pytest.raises(VersionNotFoundError, match="does not exist"):
+    with pytest.raises(VersionNotFoundError, match=r"does not exist"):
         log_background(table, model_id="m-000")
-    with pytest.raises(VersionNotFoundError, match="no registered model 'nothing'"):
+    with pytest.raises(VersionNotFoundError, match=r"no registered model 'nothing'"):
         log_background(table, version="nothing/1")
 
 
 @pytest.mark.parametrize("wrong", [pd.DataFrame({"a": []}), [1, 2]])
 def test_a_background_without_rows_is_said(wrong):
-    with pytest.raises(DataError, match="background data is"):
+    with pytest.raises(DataError, match=r"background data is"):
         log_background(wrong, run_id="x")
 
 
@@ -230,6 +230,7 @@ def test_mixed_types_are_named_without_their_values(model):
 
 
 def log_dataset(ref, frame, name, context, source=None):
+    # MLflow keeps one source for each name and digest in an experiment: names must differ here.
     dataset = mlflow.data.from_pandas(frame, source=source, name=name)
     with mlflow.start_run(run_id=ref.run_id):
         mlflow.log_input(dataset, context=context)
@@ -244,13 +245,13 @@ def test_the_training_dataset_of_the_run_is_preferred(model, table, tmp_path):
     assert loaded.origin == f"dataset 'fit' of run {ref.run_id}"
     assert len(loaded.frame) == 30
     assert len(load_data("dataset:val", ref=ref).frame) == 9
-    with pytest.raises(DataError, match="no dataset 'vla'.*Did you mean 'val'"):
+    with pytest.raises(DataError, match=r"no dataset 'vla'.*Did you mean 'val'"):
         load_data("dataset:vla", ref=ref)
 
 
 def test_a_dataset_without_data_says_how_to_log_one(model, table):
     ref = model()
-    log_dataset(ref, table, "fit", "training")
+    log_dataset(ref, table, "bare", "training")
     with pytest.raises(DataError, match=r"keeps no data, .*log_background\(X\)"):
         load_data("dataset", ref=ref)
 
@@ -259,14 +260,14 @@ def test_a_dataset_whose_file_is_gone_is_said(model, table, tmp_path):
     ref = model()
     path = tmp_path / "gone.csv"
     table.to_csv(path, index=False)
-    log_dataset(ref, table, "fit", "training", source=str(path))
+    log_dataset(ref, table, "gone", "training", source=str(path))
     path.unlink()
-    with pytest.raises(DataError, match="dataset 'fit' of run .* cannot be loaded"):
+    with pytest.raises(DataError, match=r"dataset 'gone' of run .* cannot be loaded"):
         load_data("dataset", ref=ref)
 
 
 def test_a_run_without_dataset_is_said(model):
-    with pytest.raises(DataError, match="logged no dataset"):
+    with pytest.raises(DataError, match=r"logged no dataset"):
         load_data("dataset", ref=model())
 
 
@@ -290,7 +291,7 @@ def test_an_example_array_gets_column_names(log, table, target):
 
 
 def test_a_model_without_example_is_said(model):
-    with pytest.raises(DataError, match="has no input example; log the model with"):
+    with pytest.raises(DataError, match=r"has no input example; log the model with"):
         load_data("example", ref=model())
 
 
@@ -308,7 +309,7 @@ def test_auto_takes_background_then_dataset_then_example(model, table, tmp_path)
 
 
 def test_auto_that_finds_nothing_says_all_it_tried(model):
-    with pytest.raises(DataError, match="no background .*; run .* no dataset .*; .*input example"):
+    with pytest.raises(DataError, match=r"no background .*; run .* no dataset .*; .*input example"):
         load_data("auto", ref=model())
 
 
@@ -319,5 +320,5 @@ def test_a_source_that_needs_a_model_says_so(source):
 
 
 def test_a_model_without_run_has_no_dataset():
-    with pytest.raises(DataError, match="has no run"):
+    with pytest.raises(DataError, match=r"has no run"):
         load_data("dataset", ref=ModelVersionRef(uri="folder"))

@@ -335,7 +335,7 @@ def test_a_parameter_for_probabilities_is_set(log_python):
 
 def test_a_python_model_with_labels_needs_the_class_names(log_python):
     uri = log_python(Labels()).model_uri
-    with pytest.raises(ModelOutputError, match="classes are not known; give class_names"):
+    with pytest.raises(ModelOutputError, match=r"classes are not known; give class_names"):
         load_scoring_function(uri, sample=ROWS)
     score = load_scoring_function(uri, sample=ROWS, class_names=["no", "yes"])
     assert "only labels" in score.notes[0]
@@ -343,7 +343,7 @@ def test_a_python_model_with_labels_needs_the_class_names(log_python):
 
 
 def test_a_python_model_that_says_nothing_needs_rows(log_python):
-    with pytest.raises(ModelError, match="no rows to try; give sample"):
+    with pytest.raises(ModelError, match=r"no rows to try; give sample"):
         load_scoring_function(log_python(Probabilities()).model_uri)
 
 
@@ -369,7 +369,7 @@ def test_integers_are_cast_before_a_strict_pyfunc(log, table):
     )[["extra", "owner", "job", "age", "income"]]
     np.testing.assert_array_equal(score(wild), score(table))
     assert score.check(wild) == ("columns that the model does not read are left out: ['extra']",)
-    with pytest.raises(DataError, match="'age' is long .* 1 of 120 rows lack one; fill them in"):
+    with pytest.raises(DataError, match=r"'age' is long .* 1 of 120 rows lack one; fill them in"):
         score(table.assign(age=[None, *table["age"][1:]]))
 
 
@@ -392,7 +392,7 @@ def test_whole_numbers_are_either_labels_or_quantities_and_that_is_asked():
     def whole(frame):
         return (frame["income"] > 40).astype(int)
 
-    with pytest.raises(ModelOutputError, match="whole numbers.*task: regression"):
+    with pytest.raises(ModelOutputError, match=r"whole numbers.*task: regression"):
         load_scoring_function(whole, sample=ROWS)
     labels = load_scoring_function(whole, sample=ROWS, class_names=["no", "yes"])
     np.testing.assert_array_equal(labels(ROWS), [[0, 1], [1, 0]])
@@ -404,7 +404,7 @@ def test_several_numbers_that_are_no_probabilities_need_a_task():
     def two(frame):
         return np.column_stack([frame["income"], frame["income"] + 1])
 
-    with pytest.raises(ModelOutputError, match="2 numbers per row that are no probabilities"):
+    with pytest.raises(ModelOutputError, match=r"2 numbers per row that are no probabilities"):
         load_scoring_function(two, sample=ROWS)
     assert load_scoring_function(two, sample=ROWS, task="regression").class_names == (
         "value 0",
@@ -429,6 +429,21 @@ def test_a_model_that_evaluate_wraps_is_scored(table):
     assert seen == [2, 120]
 
 
+def test_a_function_in_evaluates_own_wrapping_is_scored(table):
+    from mlflow.models.evaluation.base import _get_model_from_function
+
+    model = _get_model_from_function(lambda frame: np.tile([0.2, 0.8], (len(frame), 1)))
+    score = load_scoring_function(model, sample=table)
+    assert score(table).shape == (120, 2)
+
+
+def test_a_classifier_may_be_read_as_a_regression(numbers, target):
+    model = LogisticRegression().fit(numbers, target)
+    score = load_scoring_function(model, task="regression", sample=numbers)
+    assert score.how == "predict of LogisticRegression"
+    np.testing.assert_array_equal(score(numbers)[:, 0], model.predict(numbers))
+
+
 def test_at_most_two_rows_are_asked_for_while_deciding(table):
     sizes = []
 
@@ -448,7 +463,7 @@ def test_one_bad_row_in_the_sample_does_not_refuse_the_model():
 
     score = load_scoring_function(picky, sample=ROWS)
     assert score(ROWS.iloc[1:]).tolist() == [[0.2, 0.8]]
-    with pytest.raises(ModelError, match="raised ValueError on 2 rows") as caught:
+    with pytest.raises(ModelError, match=r"raised ValueError on 2 rows") as caught:
         score(ROWS)
     assert "4711" not in str(caught.value)
     assert "4711" in str(caught.value.__context__)
@@ -480,7 +495,7 @@ def test_an_output_that_cannot_be_explained_is_a_typed_error(output, text):
 
 
 def test_three_outputs_for_two_names_is_a_configuration_error():
-    with pytest.raises(ConfigError, match="class_names lists 2 names .* returned 3 outputs"):
+    with pytest.raises(ConfigError, match=r"class_names lists 2 names .* returned 3 outputs"):
         load_scoring_function(
             model_of(lambda n: np.full((n, 3), 1 / 3)), sample=ROWS, class_names=["a", "b"]
         )
@@ -490,7 +505,7 @@ def test_class_names_replace_the_models_own_by_position(numbers, pieces):
     model = RandomForestClassifier(3, random_state=0).fit(numbers, pieces)
     score = load_scoring_function(model, class_names=["H", "L", "M"])
     assert score.class_names == ("H", "L", "M")
-    with pytest.raises(ConfigError, match="lists 2 names .* has 3 classes"):
+    with pytest.raises(ConfigError, match=r"lists 2 names .* has 3 classes"):
         load_scoring_function(model, class_names=["H", "L"])
 
 
@@ -503,19 +518,19 @@ def test_missing_columns_are_named_with_what_was_meant(pipeline, table):
 def test_a_column_of_another_type_is_named_and_no_value_shown(log, pipeline, table, signature):
     info = log(mlflow.sklearn, pipeline, signature=signature, **PICKLED)
     score = load_scoring_function(info.model_uri)
-    with pytest.raises(DataError, match="column 'age' is long .* no number") as caught:
+    with pytest.raises(DataError, match=r"column 'age' is long .* no number") as caught:
         score(table.assign(age="very secret"))
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
 def test_a_wrong_task_gets_the_one_that_was_meant():
-    with pytest.raises(ConfigError, match="Did you mean 'classification'"):
+    with pytest.raises(ConfigError, match=r"Did you mean 'classification'"):
         load_scoring_function(len, task="clasification")
 
 
 def test_what_is_no_model_is_said():
-    with pytest.raises(ModelError, match="expected a model URI, .* got int"):
+    with pytest.raises(ModelError, match=r"expected a model URI, .* got int"):
         load_scoring_function(5)
 
 
@@ -591,7 +606,7 @@ def test_a_missing_package_is_named(log, numbers, target, tmp_path):
     mlflow.sklearn.save_model(model, tmp_path / "m", pip_requirements=["x"], **PICKLED)
     path = tmp_path / "m" / "MLmodel"
     path.write_text(path.read_text().replace("mlflow.sklearn", "absent_flavor"))
-    with pytest.raises(ModelError, match="needs the package 'absent_flavor'"):
+    with pytest.raises(ModelError, match=r"needs the package 'absent_flavor'"):
         load_scoring_function(tmp_path / "m")
 
 
@@ -599,14 +614,14 @@ def test_damaged_files_are_a_model_error(numbers, target, tmp_path):
     model = LogisticRegression().fit(numbers, target)
     mlflow.sklearn.save_model(model, tmp_path / "m", pip_requirements=["x"], **PICKLED)
     (tmp_path / "m" / "model.pkl").write_bytes(b"no pickle")
-    with pytest.raises(ModelError, match="cannot be loaded: "):
+    with pytest.raises(ModelError, match=r"cannot be loaded: "):
         load_scoring_function(tmp_path / "m")
 
 
 def test_several_targets_at_once_need_the_users_function(numbers, target):
     both = np.column_stack([target, 1 - target])
     model = RandomForestClassifier(3).fit(numbers, both)
-    with pytest.raises(ModelError, match="predicts 2 targets at once"):
+    with pytest.raises(ModelError, match=r"predicts 2 targets at once"):
         load_scoring_function(model)
 
 

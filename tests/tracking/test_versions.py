@@ -109,7 +109,7 @@ def test_a_folder_resolves_without_any_store(fitted, tmp_path):
 
 
 def test_a_version_that_does_not_exist_lists_those_that_do(name):
-    with pytest.raises(VersionNotFoundError, match="has no version '9' .* versions 1"):
+    with pytest.raises(VersionNotFoundError, match=r"has no version '9' .* versions 1"):
         resolve_model(f"models:/{name}/9")
 
 
@@ -120,17 +120,17 @@ def test_a_misspelt_model_gets_the_name_that_was_meant(name):
 
 def test_an_unknown_alias_lists_the_aliases(name, tracking):
     tracking.set_registered_model_alias(name, "champion", "1")
-    with pytest.raises(VersionNotFoundError, match="Did you mean 'champion'"):
+    with pytest.raises(VersionNotFoundError, match=r"Did you mean 'champion'"):
         resolve_model(f"models:/{name}@champoin")
 
 
 def test_an_unknown_alias_of_an_unknown_model_says_the_model_is_unknown():
-    with pytest.raises(VersionNotFoundError, match="no registered model 'nothing-such'"):
+    with pytest.raises(VersionNotFoundError, match=r"no registered model 'nothing-such'"):
         resolve_model("models:/nothing-such@champion")
 
 
 def test_an_unknown_stage_is_an_unknown_version(name):
-    with pytest.raises(VersionNotFoundError, match="has no version 'Production'"):
+    with pytest.raises(VersionNotFoundError, match=r"has no version 'Production'"):
         resolve_model(f"models:/{name}/Production")
 
 
@@ -156,18 +156,18 @@ def test_a_wrong_uri_is_a_typed_error(uri, error, text):
 
 
 def test_a_folder_without_mlmodel_is_no_model(tmp_path):
-    with pytest.raises(VersionNotFoundError, match="holds no MLmodel"):
+    with pytest.raises(VersionNotFoundError, match=r"holds no MLmodel"):
         resolve_model(tmp_path)
 
 
 def test_a_run_without_that_model_lists_those_it_logged(info):
-    with pytest.raises(VersionNotFoundError, match="logged model.*Did you mean 'model'"):
+    with pytest.raises(VersionNotFoundError, match=r"logged model.*Did you mean 'model'"):
         resolve_model(f"runs:/{info.run_id}/modle")
 
 
 def test_a_prompt_is_no_model(tracking):
     mlflow.genai.register_prompt("greeting", "Hello {{name}}")
-    with pytest.raises(VersionNotFoundError, match="no registered model 'greeting'|is a prompt"):
+    with pytest.raises(VersionNotFoundError, match=r"no registered model 'greeting'|is a prompt"):
         resolve_model("models:/greeting/1")
 
 
@@ -184,7 +184,7 @@ def test_a_server_that_is_down_is_noticed_within_seconds(dead_server, uri):
     mlflow.set_tracking_uri(dead_server)
     mlflow.set_registry_uri(dead_server)
     started = time.monotonic()
-    with pytest.raises(TrackingServerError, match="cannot ask http://127.0.0.1.*MLFLOW_TRACKING"):
+    with pytest.raises(TrackingServerError, match=r"cannot ask http://127.0.0.1.*MLFLOW_TRACKING"):
         resolve_model(uri)
     assert time.monotonic() - started < 10
 

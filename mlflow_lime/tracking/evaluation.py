@@ -1,0 +1,200 @@
+"""Explaining a model inside `mlflow.models.evaluate`."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models.evaluation.artifacts import ParquetEvaluationArtifact
+from mlflow.models.evaluation.base import EvaluationResult
+
+from mlflow_lime import names
+from mlflow_lime.config import Config, dump_config, load_config, parse_config
+from mlflow_lime.core.background import Background
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.errors import DataError, ModelError, shorten
+from mlflow_lime.report.items import Item, Metric, review_items
+from mlflow_lime.report.tables import explanations_frame
+from mlflow_lime.tracking.connection import quiet_autologging
+from mlflow_lime.tracking.data import LoadedData, load_background
+from mlflow_lime.tracking.evaluator import CONFIG_VARIABLE
+from mlflow_lime.tracking.log import Destination, write_items
+from mlflow_lime.tracking.model import ScoringFunction
+from mlflow_lime.tracking.questions import (
+    Questions,
+    ask,
+    describe_background,
+    load_scorer,
+    pin_instances,
+    pin_labels,
+)
+from mlflow_lime.tracking.review import show_progress, wanted_outputs
+
+__all__ = ["evaluate_model", "evaluation_config", "record_failure"]
+
+_TASKS = {"classifier": "classification", "regressor": "regression"}
+_TARGET = "true label"
+
+
+def evaluation_config(chosen: Mapping[str, Any]) -> Config:
+    """Return the configuration of an evaluation: our section, or the file of the environment."""
+    if chosen:
+        return parse_config(chosen)
+    return load_config(os.environ[CONFIG_VARIABLE])
+
+
+def evaluate_model(
+    chosen: Mapping[str, Any],
+    *,
+    model: Any,
+    model_type: str | None,
+    dataset: Any,
+    run_id: str,
+    model_id: str | None,
+) -> EvaluationResult:
+    """Explain instances of the evaluated data, and log the result to the evaluation's run.
+
+    Parameters
+    ----------
+    chosen : mapping
+        Our section of ``evaluator_config``.
+    model : object
+        What MLflow evaluates.
+    model_type : str or None
+        ``"classifier"`` and ``"regressor"`` say what the model does.
+    dataset : mlflow.data.evaluation_dataset.EvaluationDataset
+    run_id : str
+    model_id : str or None
+        LoggedModel that MLflow itself links its metrics to; it then logs ours as well.
+
+    Raises
+    ------
+    MlflowLimeError
+        If the configuration, the data, or the model cannot be used.
+    """
+    started = time.perf_counter()
+    config = evaluation_config(chosen)
+    if model is None:
+        msg = (
+            "static predictions cannot be explained: LIME asks the model about changed inputs; "
+            "pass the model or its URI to mlflow.models.evaluate"
+        )
+        raise ModelError(msg)
+    if config.task == "auto" and model_type in _TASKS:
+        config = config.model_copy(update={"task": _TASKS[model_type]})
+    with quiet_autologging():
+        questions = _questions(config, model, dataset)
+        outcomes = list(questions.answer(progress=show_progress(config)))
+    explained = {o.key: o for o in outcomes if isinstance(o, Explanation)}
+    explanations = [explained[key] for key in questions.keys if key in explained]
+    failed = [o for o in outcomes if isinstance(o, FailedExplanation)]
+    if not explanations:
+        msg = f"no instance could be explained; the first failed because: {failed[0].reason}"
+        raise ModelError(msg)
+    reference = questions.reference
+    items = list(
+        review_items(
+            explanations,
+            failed,
+            title=dataset.name,
+            seconds=time.perf_counter() - started,
+            config_text=dump_config(config),
+            recipe={
+                "scoring": questions.scoring,
+                "explanation": explanations[0].recipe,
+                "seed": config.seed,
+                "notes": list(questions.notes),
+            },
+            reasons=dict(zip(reference.keys, reference.reasons, strict=True)),
+            true_labels=dict(zip(reference.keys, reference.true_labels, strict=True)),
+            wanted=wanted_outputs(config),
+        )
+    )
+    return _log(items, explanations, dataset, run_id, model, model_id)
+
+
+def _log(
+    items: list[Item],
+    explanations: list[Explanation],
+    dataset: Any,
+    run_id: str,
+    model: Any,
+    model_id: str | None,
+) -> EvaluationResult:
+    client = MlflowClient()
+    to = Destination(
+        run_id=run_id,
+        timestamp=int(time.time() * 1000),
+        model_id=model_id or getattr(model, "model_id", None),
+        dataset_name=dataset.name,
+        dataset_digest=dataset.digest,
+    )
+    metrics = {item.name: item.value for item in items if isinstance(item, Metric)}
+    # Where MLflow knows the model it logs what we return, and logs nothing otherwise.
+    kept = [item for item in items if not (model_id and isinstance(item, Metric))]
+    write_items(client, kept, to)
+    client.set_tag(run_id, names.TAG_STATUS, "completed")
+    uri = f"{client.get_run(run_id).info.artifact_uri}/{names.EXPLANATIONS_PARQUET}"
+    artifact = ParquetEvaluationArtifact(uri=uri, content=explanations_frame(explanations))
+    return EvaluationResult(
+        metrics=metrics, artifacts={"lime_explanations": artifact}, run_id=run_id
+    )
+
+
+def _questions(config: Config, model: Any, dataset: Any) -> Questions:
+    features = _features(dataset)
+    scorer = load_scorer(model, config, features.head(2))
+    features = _renamed(features, scorer)
+    frame = features
+    data = config.data.model_copy(update={"target": None})
+    if dataset.labels_data is not None:
+        frame = features.assign(**{_TARGET: np.asarray(dataset.labels_data)})
+        data = data.model_copy(update={"target": _TARGET})
+    config = config.model_copy(update={"data": data})
+    background = _background(config, frame, scorer)
+    reference = pin_instances(frame, features[list(background.columns)], background, config)
+    return ask(pin_labels(reference, scorer, config), scorer, config)
+
+
+def _features(dataset: Any) -> pd.DataFrame:
+    features = dataset.features_data
+    if isinstance(features, pd.DataFrame):
+        return features.reset_index(drop=True)
+    array = np.asarray(features)
+    if array.ndim != 2:
+        msg = f"the evaluated data has shape {array.shape}, expected a table (rows, columns)"
+        raise DataError(msg)
+    return pd.DataFrame(array, columns=[str(name) for name in dataset.feature_names])
+
+
+def _renamed(features: pd.DataFrame, scorer: ScoringFunction) -> pd.DataFrame:
+    """Return the columns under the model's names, where the data came without names."""
+    columns = scorer.columns
+    if columns is None or set(columns) <= set(features.columns):
+        return features
+    if len(columns) == features.shape[1]:
+        return features.set_axis(list(columns), axis=1)
+    return features
+
+
+def _background(config: Config, frame: pd.DataFrame, scorer: ScoringFunction) -> Background:
+    source = config.locate(config.background.source)
+    origin: str | pd.DataFrame = frame if source == "auto" else source
+    loaded: LoadedData = load_background(
+        origin, max_rows=config.background.max_rows, seed=config.seed
+    )
+    return describe_background(loaded, config, scorer)
+
+
+def record_failure(run_id: str, error: Exception) -> None:
+    """Say on the evaluation's run why there are no explanations; never raises."""
+    try:
+        client = MlflowClient()
+        client.set_tag(run_id, names.TAG_STATUS, "failed")
+        client.set_tag(run_id, names.TAG_REASON, shorten(str(error), 4000))
+    except MlflowException:
+        return
