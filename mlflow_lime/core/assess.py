@@ -12,6 +12,7 @@ from mlflow_lime.core.explanation import LabelExplanation
 from mlflow_lime.core.moments import Moments
 from mlflow_lime.core.options import Fitting
 from mlflow_lime.core.surrogate import fit_ridge, jackknife, residual_squares, select_parts
+from mlflow_lime.errors import DataError
 
 __all__ = ["Fits", "Sample", "assess", "fit_surrogates"]
 
@@ -28,14 +29,19 @@ class Sample:
 
     Attributes
     ----------
+    n_replicates : int
+    offset : ndarray of float64, shape (n_outputs,)
+        Taken from the scores before they go into the moments, so that large scores that hardly
+        differ lose no digits: the scores of the instance.
     features : list of list of ndarray, each shape (n_rows, n_parts)
     scores : list of list of ndarray of float64, each shape (n_rows, n_outputs)
     weights : list of list of ndarray of float64, each shape (n_rows,)
-    moments : list of Moments
+    grams : list of Moments or None
         Sum over the blocks of each replicate.
     """
 
     n_replicates: int
+    offset: FloatArray
     features: list[list[NDArray[Any]]] = field(init=False)
     scores: list[list[FloatArray]] = field(init=False)
     weights: list[list[FloatArray]] = field(init=False)
@@ -54,7 +60,7 @@ class Sample:
         self.features[replicate].append(features)
         self.scores[replicate].append(scores)
         self.weights[replicate].append(weights)
-        block = Moments.of_rows(features, scores, weights)
+        block = Moments.of_rows(features, scores - self.offset, weights)
         before = self.grams[replicate]
         if before is not None:
             block = Moments(before.gram + block.gram, block.n_parts)
@@ -114,7 +120,19 @@ def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits
     origin : ndarray of float64, shape (n_parts,)
         Features of the instance.
     options : Fitting
+
+    Raises
+    ------
+    DataError
+        If all the weight lies in one replicate.
     """
+    weight = sample.moments().weight
+    if len(weight) > 1 and not weight.max() < (1 - 1e-12) * weight.sum() or not weight.any():
+        msg = (
+            f"the kernel gives weight to {np.count_nonzero(sample.all_weights())} of "
+            f"{sample.n_rows} rows, too few to fit a surrogate; make it wider"
+        )
+        raise DataError(msg)
     if options.regressor is not None:
         return _fit_regressors(sample, origin, options)
     return _fit_linear(sample, origin, options)
@@ -138,13 +156,14 @@ def _fit_linear(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
             fit.intercepts[:, label] = chosen.intercepts[:, label]
     unseen = slice(1, None) if n_replicates > 1 else slice(0, 1)
     seen = type(fit)(fit.intercepts[unseen], fit.weights[unseen])
+    intercepts = fit.intercepts + sample.offset
     return Fits(
-        intercepts=fit.intercepts,
+        intercepts=intercepts,
         weights=fit.weights,
-        at_instance=fit.intercepts[0] + fit.weights[0] @ origin,
+        at_instance=intercepts[0] + fit.weights[0] @ origin,
         squared_error=residual_squares(moments, seen).sum(axis=0),
         held_out=[
-            np.concatenate(sample.features[r]) @ seen.weights[r].T + seen.intercepts[r]
+            np.concatenate(sample.features[r]) @ seen.weights[r].T + intercepts[unseen][r]
             for r in range(n_replicates)
         ],
     )
@@ -222,7 +241,7 @@ def assess(
     std_errors, half = jackknife(fits.weights[0], loo, confidence=confidence)
     agreement = _decision_agreement(sample, fits, mode)
     largest = np.sqrt(np.abs(moments.total().gram[0].diagonal()[1 + moments.n_parts :]))
-    scale = largest / np.sqrt(moments.weight.sum())
+    scale = np.abs(sample.offset) + largest / np.sqrt(moments.weight.sum())
     results = []
     for output, index, name in labels:
         threshold = FLAT_PROBABILITY if mode == "classification" else FLAT_RELATIVE * scale[output]

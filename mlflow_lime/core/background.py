@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
+from sklearn.utils.multiclass import type_of_target
 
 from mlflow_lime.core.columns import (
     ColumnKind,
@@ -32,6 +33,8 @@ from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.errors import DataError, did_you_mean, shorten
 
 __all__ = ["Background", "BackgroundPart"]
+
+Labels = Sequence[Any] | NDArray[Any] | pd.Series
 
 FORMAT = 1
 CORRELATION_LIMIT = 400
@@ -79,7 +82,7 @@ class BackgroundPart:
         """Return plain JSON values."""
         return {
             "name": self.name,
-            "columns": list(self.columns),
+            "columns": [_plain_name(name) for name in self.columns],
             "kind": self.kind,
             "values": [encode_values(column) for column in self.values],
             "counts": np.bincount(self.codes, minlength=self.n_values).tolist(),
@@ -148,7 +151,7 @@ class Background:
         *,
         groups: str | Mapping[str, Sequence[str]] = "auto",
         categorical: str | Iterable[str] = "auto",
-        target: Sequence[Any] | NDArray[Any] | None = None,
+        target: Labels | None = None,
     ) -> Self:
         """Describe a data frame.
 
@@ -162,21 +165,25 @@ class Background:
         categorical : "auto" or iterable of str
             Columns whose numbers are codes, beside those whose type says so.
         target : array_like, shape (n_rows,), optional
-            Labels, needed only for ``entropy`` bins.
+            Class labels, needed only for ``entropy`` bins; continuous values are left aside.
 
         Raises
         ------
         DataError
-            If the frame is empty, has duplicate column names, or holds values that are not
-            scalars; or if a group or a categorical column does not exist.
+            If the frame is empty, has column names that are doubled or are neither text nor
+            numbers, or holds values that are not scalars; if a group or a categorical column does
+            not exist; or if the target has another length.
         """
         _check_frame(frame)
+        _check_target(target, len(frame))
         declared = _declared_categories(frame, categorical)
         members = find_groups(frame, groups)
         plan = _plan_parts(frame, members)
+        labels = _class_labels(target)
+        ranks: dict[Hashable, NDArray[np.int64]]
         ranks = {column: rank_codes(frame[column]) for column in frame.columns}
         parts = tuple(
-            _describe_part(frame, name, columns, ranks, declared, target) for name, columns in plan
+            _describe_part(frame, name, columns, ranks, declared, labels) for name, columns in plan
         )
         correlation = None
         if len(parts) <= CORRELATION_LIMIT:
@@ -193,7 +200,7 @@ class Background:
         correlation = None if self.correlation is None else self.correlation.round(6).tolist()
         return {
             "format": FORMAT,
-            "columns": list(self.columns),
+            "columns": [_plain_name(name) for name in self.columns],
             "parts": [part.to_dict() for part in self.parts],
             "correlation": correlation,
         }
@@ -235,6 +242,30 @@ def _check_frame(frame: pd.DataFrame) -> None:
         doubled = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
         msg = f"background data has duplicate column names: {shorten(doubled)}; rename them"
         raise DataError(msg)
+    odd = [name for name in frame.columns if not isinstance(name, (str, int, float, np.generic))]
+    if odd:
+        msg = (
+            f"column names must be text or numbers, got {shorten(odd[0])}; rename the columns, or "
+            "flatten a MultiIndex"
+        )
+        raise DataError(msg)
+
+
+def _check_target(target: Labels | None, n_rows: int) -> None:
+    if target is not None and len(target) != n_rows:
+        msg = f"there are {len(target)} labels for {n_rows} rows of background data"
+        raise DataError(msg)
+
+
+def _class_labels(target: Labels | None) -> NDArray[Any] | None:
+    """Return the labels as whole numbers, -1 where missing; None if they are no classes."""
+    if target is None:
+        return None
+    labels = np.asarray(target)
+    missing = pd.isna(labels)
+    if missing.all() or type_of_target(labels[~missing]).startswith("continuous"):
+        return None
+    return pd.factorize(labels)[0]
 
 
 def _declared_categories(frame: pd.DataFrame, categorical: str | Iterable[str]) -> set[Hashable]:
@@ -257,11 +288,15 @@ def _plan_parts(
     plan: dict[str, tuple[Hashable, ...]] = {}
     for column in frame.columns:
         name = owner.get(column)
-        if name is None:
-            plan[str(column)] = (column,)
-        elif name not in plan:
-            plan[name] = tuple(members[name])
+        columns = (column,) if name is None else tuple(members[name])
+        if plan.setdefault(name or str(column), columns) != columns:
+            msg = f"two parts would be named {name or str(column)!r}; rename a column or a group"
+            raise DataError(msg)
     return list(plan.items())
+
+
+def _plain_name(name: Hashable) -> Any:
+    return name.item() if isinstance(name, np.generic) else name
 
 
 def _describe_part(
@@ -270,7 +305,7 @@ def _describe_part(
     columns: tuple[Hashable, ...],
     ranks: Mapping[Hashable, NDArray[np.int64]],
     declared: set[Hashable],
-    target: Sequence[Any] | NDArray[Any] | None,
+    labels: NDArray[Any] | None,
 ) -> BackgroundPart:
     order = np.argsort(_joint_codes(columns, ranks), kind="stable")
     rows = order[((np.arange(LEVELS) + 0.5) / LEVELS * len(order)).astype(np.intp)]
@@ -282,7 +317,7 @@ def _describe_part(
     if kind == "numeric":
         numbers = as_numbers(frame[columns[0]])
         mean, std = _moments(numbers)
-        edges = _bin_edges(numbers, target)
+        edges = _bin_edges(numbers, labels)
     return BackgroundPart(
         name=name,
         columns=columns,
@@ -322,9 +357,7 @@ def _moments(numbers: NDArray[np.float64]) -> tuple[float, float]:
     return float(known.mean()), float(known.std())
 
 
-def _bin_edges(
-    numbers: NDArray[np.float64], target: Sequence[Any] | NDArray[Any] | None
-) -> dict[str, list[float]]:
+def _bin_edges(numbers: NDArray[np.float64], labels: NDArray[Any] | None) -> dict[str, list[float]]:
     known = np.isfinite(numbers)
     if not known.any():
         return {}
@@ -332,17 +365,20 @@ def _bin_edges(
         "quartile": np.unique(np.percentile(numbers[known], [25, 50, 75])).tolist(),
         "decile": np.unique(np.percentile(numbers[known], np.arange(10, 100, 10))).tolist(),
     }
-    if target is not None:
-        edges["entropy"] = _entropy_edges(numbers[known], np.asarray(target)[known])
+    if labels is not None:
+        known = known & (labels >= 0)
+        edges["entropy"] = _entropy_edges(numbers[known], labels[known])
     return edges
 
 
-def _entropy_edges(numbers: NDArray[np.float64], target: NDArray[Any]) -> list[float]:
+def _entropy_edges(numbers: NDArray[np.float64], labels: NDArray[Any]) -> list[float]:
     """Return the thresholds of a shallow decision tree on one column."""
+    if len(numbers) == 0:
+        return []
     from sklearn.tree import DecisionTreeClassifier
 
     tree = DecisionTreeClassifier(criterion="entropy", max_depth=3, random_state=0)
-    tree.fit(numbers[:, None], target)
+    tree.fit(numbers[:, None], labels)
     used = tree.tree_.children_left != -1
     return [float(edge) for edge in np.unique(tree.tree_.threshold[used])]
 

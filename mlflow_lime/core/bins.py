@@ -8,16 +8,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.background import Background, BackgroundPart
-from mlflow_lime.core.columns import as_numbers, format_edges
+from mlflow_lime.core.columns import (
+    ColumnKind,
+    as_numbers,
+    column_kind,
+    format_edges,
+    format_value,
+)
 from mlflow_lime.core.copula import correlate
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import LEVELS, MaskBlock
 from mlflow_lime.core.table import Row, Table
-from mlflow_lime.core.tabular import make_subject, require_correlation
+from mlflow_lime.core.tabular import (
+    SAMPLINGS,
+    instance_keys,
+    make_subject,
+    require_choice,
+    require_correlation,
+)
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = ["BINNINGS", "BinnedTable"]
@@ -59,6 +72,7 @@ class BinnedTable:
         as_array: bool = False,
     ) -> None:
         self.table = Table(background, as_array=as_array)
+        require_choice("sampling", sampling, SAMPLINGS)
         self.bins = bins
         self.sampling = sampling
         self.correlation = require_correlation(background) if sampling == "copula" else None
@@ -72,7 +86,7 @@ class BinnedTable:
     def subjects(self, instances: Any, keys: Sequence[str] | None = None) -> list[Subject]:
         """Return the instances made ready to be explained."""
         rows = self.table.read(instances)
-        names = keys if keys is not None else [str(i) for i in range(len(rows))]
+        names = instance_keys(keys, len(rows))
         return [self._subject(row, key) for row, key in zip(rows, names, strict=True)]
 
     def _subject(self, row: Row, key: str) -> Subject:
@@ -102,7 +116,7 @@ class BinnedTable:
     ) -> str:
         if edges is None:
             return f"{part.name} = {self.table.value_text(part, row)}"
-        texts = format_edges(edges.tolist())
+        texts = _edge_texts(part, edges)
         if own > len(edges):
             return f"{part.name} is missing"
         if len(edges) == 0:
@@ -162,7 +176,7 @@ class BinnedTable:
 
     def default_rows(self, subject: Subject) -> int:
         """Return the rows of a first round where none are configured."""
-        return max(16384, 8 * subject.n_active)
+        return max(16384, 8 * len(subject.parts))
 
     def default_kernel(self, subject: Subject) -> Kernel:
         """Return the kernel where none is configured."""
@@ -205,8 +219,17 @@ def _choose_edges(
                 "Background.from_frame(data, target=labels), or use quartile bins"
             )
             raise DataError(msg)
-        chosen.append(np.unique(np.asarray(edges or [], dtype=np.float64)))
+        chosen.append(np.unique(np.asarray([] if edges is None else edges, dtype=np.float64)))
     return chosen
+
+
+def _edge_texts(part: BackgroundPart, edges: NDArray[np.float64]) -> list[str]:
+    """Return edges as a person reads them; those of dates are seconds."""
+    series = _series(part.values[0])
+    if column_kind(series) is not ColumnKind.DATETIME:
+        return format_edges(edges.tolist())
+    make = pd.Timedelta if pd.api.types.is_timedelta64_dtype(series.dtype) else pd.Timestamp
+    return [format_value(make(round(edge), unit="s")) for edge in edges.tolist()]
 
 
 def _level_bins(part: BackgroundPart, edges: NDArray[np.float64] | None) -> NDArray[np.int16]:
@@ -222,7 +245,5 @@ def _bins(numbers: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[n
     return np.where(np.isnan(numbers), len(edges) + 1, found).astype(np.int16)
 
 
-def _series(values: Any) -> Any:
-    import pandas as pd
-
+def _series(values: Any) -> pd.Series:
     return pd.Series(values)

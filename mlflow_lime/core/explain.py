@@ -14,7 +14,7 @@ from mlflow_lime.core.assess import Fits, Sample, assess, fit_surrogates
 from mlflow_lime.core.domain import Domain, Draw, Subject
 from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
 from mlflow_lime.core.kernel import Kernel, effective_share
-from mlflow_lime.core.labels import LabelRule, choose_labels
+from mlflow_lime.core.labels import LabelRule, choose_labels, require_mode
 from mlflow_lime.core.masks import (
     MaskBlock,
     choose_design,
@@ -32,6 +32,9 @@ __all__ = ["Explainer", "Outcome"]
 FloatArray = NDArray[np.float64]
 Outcome = Explanation | FailedExplanation
 
+ORIGINALS = 1024
+"""Instances whose own scores are asked for in one call."""
+
 FITTED_OUTPUTS = 32
 """Up to this many outputs are all fitted, so that whole decisions can be compared."""
 
@@ -45,6 +48,7 @@ class Task:
     outputs: list[int]
     labels: list[tuple[int, int, str]]
     design: str
+    exact: bool
     sample: Sample
     round: int = 0
     rows_predicted: int = 0
@@ -85,8 +89,10 @@ class Explainer:
     predictor: Predictor = field(init=False)
     _pool: Pool = field(init=False)
     _started: float = field(init=False, default=0.0)
+    _spent: tuple[int, int] = field(init=False, default=(0, 0))
 
     def __post_init__(self) -> None:
+        require_mode(self.mode)
         self.predictor = Predictor(self.predict, self.mode)
         self._pool = Pool(self.predictor, self.pooling)
 
@@ -121,7 +127,7 @@ class Explainer:
         DataError
             If the instances cannot be read.
         ModelError
-            If the model fails for every instance, and for the same reason.
+            If the model fails for every one of several instances, and for the same reason.
         """
         subjects = self.domain.subjects(instances, keys)
         place = {id(subject): i for i, subject in enumerate(subjects)}
@@ -152,16 +158,15 @@ class Explainer:
         outcome : Explanation or FailedExplanation
         """
         self._started = time.monotonic()
+        self._spent = (self.predictor.counter.rows, self.predictor.counter.calls)
         rules = _one_rule_each(labels, len(subjects))
         source = self._shared(subjects, rules) if self.domain.shared else self._own(subjects, rules)
         disable = None if progress is None else not progress
         with tqdm(total=len(subjects), unit="instance", desc="LIME", disable=disable) as bar:
             for subject, outcome in source:
-                counter = self.predictor.counter
+                rows = self.predictor.counter.rows - self._spent[0]
                 elapsed = max(time.monotonic() - self._started, 1e-9)
-                bar.set_postfix_str(
-                    f"{counter.rows:,} rows, {counter.rows / elapsed:,.0f} rows/s", refresh=False
-                )
+                bar.set_postfix_str(f"{rows:,} rows, {rows / elapsed:,.0f} rows/s", refresh=False)
                 bar.update()
                 yield subject, outcome
 
@@ -194,11 +199,16 @@ class Explainer:
         target = self._pool.target(self.domain.row_bytes(waiting[0].subject))
         while waiting and (not tasks or size < target):
             task = waiting.popleft()
+            try:
+                blocks = list(self._blocks(task))
+            except MlflowLimeError as error:
+                yield task.subject, _failure(task.subject, error)
+                continue
             tasks.append(task)
-            for replicate, block in self._blocks(task):
+            for replicate, block in blocks:
                 owners.append((task, replicate))
                 draws.append((task.subject, block))
-                size += len(block.masks)
+                size += len(block.weights)
         answers = predict_draws(self._pool, self.domain, draws)
         failed: dict[int, MlflowLimeError] = {}
         for (task, replicate), draw, answer in zip(owners, draws, answers, strict=True):
@@ -206,42 +216,57 @@ class Explainer:
                 failed[id(task)] = answer
             elif id(task) not in failed:
                 task.rows_predicted += answer.n_predicted
-                self._add(task, replicate, draw[1], answer.scores)
+                try:
+                    self._add(task, replicate, draw[1], answer.scores)
+                except MlflowLimeError as error:
+                    failed[id(task)] = error
         for task in tasks:
             if id(task) in failed:
                 yield task.subject, _failure(task.subject, failed[id(task)])
                 continue
-            fits = fit_surrogates(task.sample, self.domain.origin(task.subject), self.fitting)
-            explanation = self._finish(task, fits)
-            if explanation.converged or not self._may_extend(task):
-                yield task.subject, explanation
+            outcome = self._outcome(task)
+            if self._done(task, outcome):
+                yield task.subject, outcome
             else:
                 task.round += 1
                 waiting.appendleft(task)
 
+    def _outcome(self, task: Task) -> Outcome:
+        """Return the explanation from all rows so far, or why there is none."""
+        try:
+            fits = fit_surrogates(task.sample, self.domain.origin(task.subject), self.fitting)
+        except MlflowLimeError as error:
+            return _failure(task.subject, error)
+        return self._finish(task, fits)
+
+    def _done(self, task: Task, outcome: Outcome) -> bool:
+        precise = isinstance(outcome, Explanation) and outcome.converged
+        return precise or not self._may_extend(task)
+
     def _blocks(self, task: Task) -> Iterator[tuple[int, MaskBlock]]:
-        if task.design == "exact":
+        if task.exact:
             masks = enumerate_masks(task.subject.n_active)
             levels = np.zeros((len(masks), 0), dtype=np.uint16)
             weights = count_weights(self._law(task.subject), task.subject.n_active)
             yield 0, MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
             return
-        rows = self._first_rows(task.subject)
-        n_rows = rows if task.round == 0 else rows * 2 ** (task.round - 1)
+        # Each round doubles the rows, by blocks of the same size as the first.
+        rounds = range(2**task.round // 2, 2**task.round)
         for replicate in range(self.sampling.replicates):
-            yield (
-                replicate,
+            blocks = [
                 mask_block(
                     task.design,
                     law=self._law(task.subject),
                     n_parts=task.subject.n_active if self.domain.masked else 0,
                     n_draws=task.subject.n_draws,
-                    n_rows=n_rows // self.sampling.replicates,
+                    n_rows=self._first_rows(task.subject) // self.sampling.replicates,
                     seed=self._seed(task.subject.digest),
                     replicate=replicate,
-                    round_=task.round,
-                ),
-            )
+                    round_=round_,
+                )
+                for round_ in rounds
+            ]
+            yield replicate, _joined(blocks)
 
     def _add(self, task: Task, replicate: int, block: MaskBlock, scores: FloatArray) -> None:
         features = self.domain.features(task.subject, block)
@@ -264,20 +289,27 @@ class Explainer:
             else:
                 pending.append(begun)
         round_ = 0
+        found: dict[int, Outcome] = {}
         while pending:
-            added, charged = self._extend_pool(pending[0], round_)
+            try:
+                added, charged = self._extend_pool(pending[0], round_)
+            except MlflowLimeError:
+                if round_ == 0:
+                    raise
+                yield from ((task.subject, found[id(task)]) for task in pending)
+                return
             pool.extend(added)
             later: list[Task] = []
             for task in pending:
                 task.round = round_
                 task.rows_predicted, charged = task.rows_predicted + charged, 0
-                task.sample = Sample(self.sampling.replicates)
+                task.sample = Sample(self.sampling.replicates, task.sample.offset)
                 for replicate, block, scores in pool:
                     self._add(task, replicate, block, scores)
-                fits = fit_surrogates(task.sample, self.domain.origin(task.subject), self.fitting)
-                explanation = self._finish(task, fits)
-                if explanation.converged or not self._may_extend(task):
-                    yield task.subject, explanation
+                found[id(task)] = self._outcome(task)
+                task.sample = Sample(self.sampling.replicates, task.sample.offset)
+                if self._done(task, found[id(task)]):
+                    yield task.subject, found.pop(id(task))
                 else:
                     later.append(task)
             pending, round_ = later, round_ + 1
@@ -285,15 +317,7 @@ class Explainer:
     def _extend_pool(
         self, task: Task, round_: int
     ) -> tuple[list[tuple[int, MaskBlock, FloatArray]], int]:
-        anybody = Task(
-            subject=task.subject,
-            scores=task.scores,
-            outputs=task.outputs,
-            labels=task.labels,
-            design=task.design,
-            sample=task.sample,
-            round=round_,
-        )
+        anybody = replace(task, round=round_)
         added, charged = [], 0
         for replicate, block in self._blocks(anybody):
             (answer,) = predict_draws(self._pool, self.domain, [(task.subject, block)])
@@ -309,19 +333,19 @@ class Explainer:
         self, subjects: Sequence[Subject], rules: Sequence[LabelRule]
     ) -> Iterator[tuple[Subject, Task | FailedExplanation]]:
         """Predict the instances themselves, and choose what to explain of each."""
-        size = 1024
-        for start in range(0, len(subjects), size):
-            chunk = list(subjects[start : start + size])
-            for subject, rule, scores in zip(
-                chunk, rules[start : start + size], self._score_originals(chunk), strict=True
-            ):
-                if isinstance(scores, MlflowLimeError):
-                    yield subject, _failure(subject, scores)
-                    continue
-                try:
-                    yield subject, self._task(subject, rule, scores)
-                except MlflowLimeError as error:
-                    yield subject, _failure(subject, error)
+        chunks = [subjects[i : i + ORIGINALS] for i in range(0, len(subjects), ORIGINALS)]
+        found = [scores for chunk in chunks for scores in self._score_originals(chunk)]
+        if len(found) > 1 and len({str(scores) for scores in found}) == 1:
+            if isinstance(found[0], MlflowLimeError):
+                raise found[0]
+        for subject, rule, scores in zip(subjects, rules, found, strict=True):
+            if isinstance(scores, MlflowLimeError):
+                yield subject, _failure(subject, scores)
+                continue
+            try:
+                yield subject, self._task(subject, rule, scores)
+            except MlflowLimeError as error:
+                yield subject, _failure(subject, error)
 
     def _score_originals(self, subjects: Sequence[Subject]) -> list[FloatArray | MlflowLimeError]:
         try:
@@ -329,13 +353,7 @@ class Explainer:
         except MlflowLimeError as error:
             if len(subjects) == 1:
                 return [error]
-        single = [self._score_originals([subject])[0] for subject in subjects]
-        if all(isinstance(item, MlflowLimeError) for item in single):
-            first = single[0]
-            reasons = {str(item) for item in single}
-            if len(reasons) == 1 and isinstance(first, MlflowLimeError):
-                raise first
-        return single
+        return [self._score_originals([subject])[0] for subject in subjects]
 
     def _task(self, subject: Subject, rule: LabelRule, scores: FloatArray) -> Task:
         names = self._names(len(scores))
@@ -343,13 +361,15 @@ class Explainer:
         every = len(scores) <= FITTED_OUTPUTS
         outputs = list(range(len(scores))) if every else sorted(set(chosen))
         design = self._design(subject)
+        exact = design == "exact" and self.domain.masked and subject.n_draws == 0
         return Task(
             subject=subject,
             scores=scores,
             outputs=outputs,
             labels=[(outputs.index(i), i, names[i]) for i in chosen],
             design=design,
-            sample=Sample(1 if design == "exact" else self.sampling.replicates),
+            exact=exact,
+            sample=Sample(1 if exact else self.sampling.replicates, scores[outputs]),
         )
 
     def _names(self, n_outputs: int) -> tuple[str, ...]:
@@ -378,7 +398,7 @@ class Explainer:
             confidence=self.fitting.confidence,
         )
         subject = task.subject
-        exact = task.design == "exact"
+        exact = task.exact
         return Explanation(
             key=subject.key,
             mode=self.mode,
@@ -404,15 +424,17 @@ class Explainer:
         return result.flat or bool(half <= self.sampling.precision * largest)
 
     def _may_extend(self, task: Task) -> bool:
-        if task.design == "exact" or self._out_of_time():
+        if task.exact or self._out_of_time():
             return False
-        counter = self.predictor.counter
-        rows = task.sample.n_rows
+        spent_rows = self.predictor.counter.rows - self._spent[0]
+        spent_calls = self.predictor.counter.calls - self._spent[1]
+        first = self._first_rows(task.subject) // self.sampling.replicates
+        rows = first * self.sampling.replicates * 2**task.round
         most = self.sampling.max_rows or 4 * self._first_rows(task.subject)
         return (
             2 * rows <= most
-            and (self.budget.rows is None or counter.rows + rows <= self.budget.rows)
-            and (self.budget.calls is None or counter.calls < self.budget.calls)
+            and (self.budget.rows is None or spent_rows + rows <= self.budget.rows)
+            and (self.budget.calls is None or spent_calls < self.budget.calls)
         )
 
     def _out_of_time(self) -> bool:
@@ -440,7 +462,9 @@ class Explainer:
         }
 
     def _law(self, subject: Subject) -> str:
-        return "uniform_count" if self.sampling.law == "auto" else self.sampling.law
+        if self.sampling.law != "auto":
+            return self.sampling.law
+        return "bernoulli" if self.sampling.design == "orthogonal" else "uniform_count"
 
     def _design(self, subject: Subject) -> str:
         if self.sampling.design != "auto":
@@ -454,7 +478,8 @@ class Explainer:
         )
 
     def _first_rows(self, subject: Subject) -> int:
-        return self.sampling.rows or self.domain.default_rows(subject)
+        rows = self.sampling.rows or self.domain.default_rows(subject)
+        return min(rows, self.sampling.max_rows or rows)
 
     def _kernel(self, subject: Subject) -> Kernel:
         return self.sampling.kernel or self.domain.default_kernel(subject)
@@ -489,6 +514,16 @@ def _one_rule_each(labels: LabelRule | Sequence[LabelRule], n_subjects: int) -> 
         msg = f"labels are given for {len(labels)} instances, but there are {n_subjects}"
         raise DataError(msg)
     return list(labels)
+
+
+def _joined(blocks: Sequence[MaskBlock]) -> MaskBlock:
+    if len(blocks) == 1:
+        return blocks[0]
+    return MaskBlock(
+        np.concatenate([block.masks for block in blocks]),
+        np.concatenate([block.levels for block in blocks]),
+        np.concatenate([block.weights for block in blocks]),
+    )
 
 
 def _failure(subject: Subject, error: MlflowLimeError) -> FailedExplanation:

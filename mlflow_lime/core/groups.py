@@ -30,7 +30,7 @@ def find_groups(
     Raises
     ------
     DataError
-        If a declared column does not exist, or stands in two groups.
+        If a declared column does not exist, or stands in two groups, or a group is empty.
 
     Examples
     --------
@@ -39,6 +39,9 @@ def find_groups(
     {'odor': ['odor_foul', 'odor_none']}
     """
     if isinstance(groups, str):
+        if groups not in ("auto", "none"):
+            msg = f"groups must be 'auto', 'none', or columns by group, got {groups!r}."
+            raise DataError(msg + did_you_mean(groups, ("auto", "none")))
         return _find_one_hot(frame) if groups == "auto" else {}
     owner: dict[str, str] = {}
     for name, columns in groups.items():

@@ -76,8 +76,8 @@ class Kernel:
         Raises
         ------
         DataError
-            If the kernel function gives weights that are negative, not finite, all zero, or of
-            another shape.
+            If the kernel function gives weights that are negative, not finite, or of another
+            shape.
         """
         if self.uniform:
             return np.ones(len(features))
@@ -88,8 +88,8 @@ class Kernel:
         if weights.shape != distance.shape:
             msg = f"the kernel returned weights of shape {weights.shape} for {distance.shape}"
             raise DataError(msg)
-        if not np.isfinite(weights).all() or weights.min(initial=0) < 0 or not weights.any():
-            msg = "the kernel returned weights that are negative, not finite, or all zero"
+        if not np.isfinite(weights).all() or weights.min(initial=0) < 0:
+            msg = "the kernel returned weights that are negative or not finite"
             raise DataError(msg)
         return weights
 
@@ -120,4 +120,6 @@ def effective_share(weights: FloatArray) -> float:
     0.5
     """
     total = weights.sum()
+    if total == 0:
+        return 0.0
     return float(total * total / (len(weights) * (weights @ weights)))

@@ -7,10 +7,20 @@ from numpy.typing import NDArray
 
 from mlflow_lime.errors import DataError, did_you_mean
 
-__all__ = ["LabelRule", "choose_labels"]
+__all__ = ["MODES", "LabelRule", "choose_labels", "require_mode"]
 
 LabelRule = str | int | Sequence[str]
 """``"auto"``, ``"predicted"``, ``"all"``, how many of the likeliest, or names."""
+
+
+MODES = ("classification", "regression")
+
+
+def require_mode(mode: str) -> None:
+    """Raise a DataError unless `mode` is one of `MODES`."""
+    if mode not in MODES:
+        msg = f"mode must be one of {', '.join(MODES)}; got {mode!r}.{did_you_mean(mode, MODES)}"
+        raise DataError(msg)
 
 
 def choose_labels(

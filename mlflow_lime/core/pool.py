@@ -121,7 +121,9 @@ def predict_draws(
 
 
 def _pack(draws: Sequence[Draw], limit: int) -> list[list[tuple[int, Draw]]]:
-    """Cut the blocks into calls of at most `limit` rows, keeping their order."""
+    """Cut the blocks into even calls of at most `limit` rows, keeping their order."""
+    n_rows = sum(len(block.weights) for _, block in draws)
+    limit = -(-n_rows // max(1, -(-n_rows // limit)))
     calls: list[list[tuple[int, Draw]]] = [[]]
     room = limit
     for place, (subject, block) in enumerate(draws):

@@ -85,9 +85,14 @@ def as_scores(
 def _numbers(raw: object, mode: str) -> NDArray[np.float64]:
     if isinstance(raw, (pd.DataFrame, pd.Series)):
         raw = raw.to_numpy()
-    array = np.asarray(raw.toarray() if hasattr(raw, "toarray") else raw)
-    labels = mode == "classification" and array.ndim == 1 and array.dtype.kind in "iub"
-    if labels or array.dtype.kind in "US":
+    try:
+        array = np.asarray(raw.toarray() if hasattr(raw, "toarray") else raw)
+    except ValueError as error:
+        msg = "the model returned rows of different lengths, expected an array (rows, outputs)"
+        raise ModelOutputError(msg) from error
+    single = array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)
+    labels = mode == "classification" and single and array.dtype.kind in "iub"
+    if array.size and (labels or array.dtype.kind in "US" or isinstance(array.flat[0], str)):
         msg = (
             f"the model returned labels such as {shorten(array.flat[0])}, expected probabilities "
             "of shape (rows, classes); log it with pyfunc_predict_fn='predict_proba', or wrap it "
@@ -116,7 +121,7 @@ def _two_columns(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _without_values(text: str) -> str:
     """Return an error's text without quoted values, which may come from the data."""
-    return shorten(re.sub(r"(['\"]).*?\1", "'...'", text), 300)
+    return shorten(re.sub(r"(['\"]).*?\1", "'...'", text, flags=re.DOTALL), 300)
 
 
 def trim(scores: NDArray[np.float64]) -> NDArray[np.float64]:

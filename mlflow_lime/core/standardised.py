@@ -8,13 +8,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.background import Background
-from mlflow_lime.core.columns import ColumnKind, as_numbers, column_kind
+from mlflow_lime.core.columns import ColumnKind, as_numbers, column_array, column_kind
 from mlflow_lime.core.copula import NORMAL_SCORES, correlate
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.table import Row, Table
-from mlflow_lime.core.tabular import make_subject, require_correlation
+from mlflow_lime.core.tabular import (
+    SAMPLINGS,
+    instance_keys,
+    make_subject,
+    require_choice,
+    require_correlation,
+)
 
 __all__ = ["StandardisedTable"]
 
@@ -48,6 +54,8 @@ class StandardisedTable:
         sampling: str = "independent",
         as_array: bool = False,
     ) -> None:
+        require_choice("around", around, ("instance", "mean"))
+        require_choice("sampling", sampling, SAMPLINGS)
         self.table = Table(background, as_array=as_array)
         self.around = around
         self.sampling = sampling
@@ -57,7 +65,7 @@ class StandardisedTable:
         self.normal = [
             scaled
             and column_kind(pd.Series(part.values[0])) is ColumnKind.NUMERIC
-            and isinstance(part.values[0], np.ndarray)
+            and part.values[0].dtype != object
             for scaled, part in zip(self.scaled, parts, strict=True)
         ]
 
@@ -69,7 +77,7 @@ class StandardisedTable:
     def subjects(self, instances: Any, keys: Sequence[str] | None = None) -> list[Subject]:
         """Return the instances made ready to be perturbed."""
         rows = self.table.read(instances)
-        names = keys if keys is not None else [str(i) for i in range(len(rows))]
+        names = instance_keys(keys, len(rows))
         return [self._subject(row, key) for row, key in zip(rows, names, strict=True)]
 
     def _subject(self, row: Row, key: str) -> Subject:
@@ -78,8 +86,10 @@ class StandardisedTable:
         for j, part in enumerate(parts):
             if part.n_values == 1 and (part.kind != "numeric" or not part.std > 0):
                 fixed[j] = f"{part.name!r} has the same value in all the background"
-            elif not self._continuous(row, j) and row.codes[j] < 0:
-                fixed[j] = f"the value of {part.name!r} does not occur in the background"
+            elif not self._continuous(row, j) and (
+                row.codes[j] < 0 or (self.shared and self.normal[j])
+            ):
+                fixed[j] = f"the value of {part.name!r} does not occur in the neighbourhood"
         texts = [f"{part.name} = {self.table.value_text(part, row)}" for part in parts]
         return make_subject(self.table, row, key, texts, fixed)
 
@@ -88,7 +98,7 @@ class StandardisedTable:
 
     def _continuous(self, row: Row, j: int) -> bool:
         """Return whether part `j` is on the scale of standard deviations for this instance."""
-        return self.scaled[j] and not np.isnan(self._own(row, j))
+        return self.scaled[j] and bool(np.isfinite(self._own(row, j)))
 
     def origin(self, subject: Subject) -> NDArray[np.float64]:
         """Return the instance on the scale of standard deviations; ones for other parts."""
@@ -121,8 +131,13 @@ class StandardisedTable:
         if not self.normal[j]:
             return as_numbers(pd.Series(part.values[0]))[part.codes[levels]]
         centre = part.mean if self.shared else self._own(row, j)
-        numbers = centre + part.std * NORMAL_SCORES[levels]
-        return np.rint(numbers) if part.values[0].dtype.kind in "iu" else numbers
+        numbers: NDArray[np.float64] = centre + part.std * NORMAL_SCORES[levels]
+        kind = part.values[0].dtype
+        if kind.kind not in "iu":
+            return numbers
+        limits = np.iinfo(getattr(kind, "numpy_dtype", kind))
+        # The largest 64-bit integers are no floats, and would wrap round.
+        return np.clip(np.rint(numbers), float(limits.min), np.nextafter(float(limits.max), 0.0))
 
     def originals(self, subjects: Sequence[Subject]) -> Any:
         """Return the instances themselves as the model reads them."""
@@ -140,7 +155,8 @@ class StandardisedTable:
             codes = part.codes[levels[:, j]]
             for column, values in zip(part.columns, part.values, strict=True):
                 if self.normal[j] and (self.shared or self._continuous(row, j)):
-                    arrays[column] = self._numbers(row, j, levels[:, j]).astype(values.dtype)
+                    numbers = self._numbers(row, j, levels[:, j])
+                    arrays[column] = column_array(pd.Series(numbers).astype(values.dtype))
                 else:
                     arrays[column] = values.take(codes)
         columns = pd.Index(self.table.columns)
@@ -161,7 +177,7 @@ class StandardisedTable:
 
     def default_rows(self, subject: Subject) -> int:
         """Return the rows of a first round where none are configured."""
-        return max(4096, 8 * subject.n_active)
+        return max(4096, 8 * len(subject.parts))
 
     def default_kernel(self, subject: Subject) -> Kernel:
         """Return the kernel where none is configured."""

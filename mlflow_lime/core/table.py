@@ -274,7 +274,8 @@ def _canonical(value: Any) -> object:
         return None
     if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
         number = float(value) + 0.0  # no negative zero
-        return number if number == value or isinstance(value, np.floating) else int(value)
+        whole = isinstance(value, (int, np.integer)) and int(number) != int(value)
+        return int(value) if whole else number
     return str(value)
 
 
@@ -305,7 +306,9 @@ def _same_categories(arrays: Sequence[pd.Categorical]) -> list[pd.Categorical]:
     for array in arrays[1:]:
         categories = categories.append(array.categories.difference(categories, sort=False))
     dtype = pd.CategoricalDtype(categories, ordered=bool(ordered))
-    return [array if array.dtype == dtype else pd.Categorical(array, dtype=dtype) for array in arrays]
+    return [
+        array if array.dtype == dtype else pd.Categorical(array, dtype=dtype) for array in arrays
+    ]
 
 
 def _as_kind(matrix: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -5,17 +5,28 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.background import Background
+from mlflow_lime.core.columns import as_numbers
 from mlflow_lime.core.copula import NORMAL_SCORES, condition
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import LEVELS, MaskBlock
 from mlflow_lime.core.table import Row, Table, row_digest
-from mlflow_lime.errors import DataError
+from mlflow_lime.errors import DataError, did_you_mean
 
-__all__ = ["MaskedTable", "make_subject", "own_scores"]
+__all__ = [
+    "SAMPLINGS",
+    "MaskedTable",
+    "instance_keys",
+    "make_subject",
+    "own_scores",
+    "require_choice",
+]
+
+SAMPLINGS = ("independent", "copula")
 
 RARE_BITS = 20
 """Rows repeat too seldom to look for repeats where a table can show more than 2**RARE_BITS rows."""
@@ -44,6 +55,7 @@ class MaskedTable:
         sampling: str = "independent",
         as_array: bool = False,
     ) -> None:
+        require_choice("sampling", sampling, SAMPLINGS)
         self.table = Table(background, as_array=as_array)
         self.sampling = sampling
         self.correlation = require_correlation(background) if sampling == "copula" else None
@@ -51,7 +63,7 @@ class MaskedTable:
     def subjects(self, instances: Any, keys: Sequence[str] | None = None) -> list[Subject]:
         """Return the instances made ready to be perturbed."""
         rows = self.table.read(instances)
-        names = keys if keys is not None else [str(i) for i in range(len(rows))]
+        names = instance_keys(keys, len(rows))
         return [self._subject(row, key) for row, key in zip(rows, names, strict=True)]
 
     def _subject(self, row: Row, key: str) -> Subject:
@@ -198,11 +210,31 @@ def own_scores(table: Table, row: Row) -> NDArray[np.float64]:
             low, high = np.searchsorted(part.codes, [code, code + 1])
             scores[j] = NORMAL_SCORES[min(int(low + high) // 2, LEVELS - 1)]
         elif part.kind == "numeric":
-            known = np.asarray(part.values[0], dtype=np.float64)
-            below = int(np.searchsorted(known, float(row.values[part.columns[0]][0])))
+            own = float(as_numbers(pd.Series(row.values[part.columns[0]]))[0])
+            if np.isnan(own):
+                continue
+            known = as_numbers(pd.Series(part.values[0]))
+            below = int(np.searchsorted(known, own))
             level = int(np.searchsorted(part.codes, min(below, part.n_values - 1)))
             scores[j] = NORMAL_SCORES[min(level, LEVELS - 1)]
     return scores
+
+
+def require_choice(name: str, value: str, known: Sequence[str]) -> None:
+    """Raise a DataError unless `value` is one of `known`."""
+    if value not in known:
+        msg = f"{name} must be one of {', '.join(known)}; got {value!r}."
+        raise DataError(msg + did_you_mean(value, known))
+
+
+def instance_keys(keys: Sequence[str] | None, n_instances: int) -> Sequence[str]:
+    """Return one name for each instance: its position where none is given."""
+    if keys is None:
+        return [str(i) for i in range(n_instances)]
+    if len(keys) != n_instances:
+        msg = f"{len(keys)} keys are given for {n_instances} instances; give one for each"
+        raise DataError(msg)
+    return keys
 
 
 def make_subject(

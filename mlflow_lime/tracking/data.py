@@ -286,7 +286,7 @@ def _load(
     if max_rows < 1:
         msg = f"max_rows must be at least 1, got {max_rows}"
         raise DataError(msg)
-    reader = _Reader(ref, client or MlflowClient(), max_rows, seed, statistics)
+    reader = _Reader(ref, client, max_rows, seed, statistics)
     if isinstance(source, pd.DataFrame):
         return reader.frame(source, "a data frame")
     text = str(source).strip()
@@ -306,10 +306,15 @@ class _Reader:
     """One request for data: how many rows, of which model, and whether statistics will do."""
 
     ref: ModelVersionRef | None
-    client: MlflowClient
+    given: MlflowClient | None
     max_rows: int
     seed: int
     statistics: bool
+
+    @property
+    def client(self) -> MlflowClient:
+        """Return the client, made only when it is asked for: it creates a missing database."""
+        return self.given or MlflowClient()
 
     def auto(self) -> LoadedData:
         """Return the first source that there is, and what was wrong with those before it."""
