@@ -223,10 +223,9 @@ def _tree() -> DecisionTreeRegressor:
 class _Lasso:
     """Makes lasso regressors of one penalty; a class, so that it can be pickled."""
 
-    __qualname__ = "Lasso"
-
     def __init__(self, penalty: float) -> None:
         self.penalty = penalty
+        self.__qualname__ = "Lasso"  # what the recipe calls it
 
     def __call__(self) -> Lasso:
         return Lasso(alpha=max(self.penalty, 1e-12))

@@ -9,6 +9,7 @@ from typing import IO, Self
 
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.errors import ConfigError
 
 __all__ = ["Journal", "journal_home"]
 
@@ -60,7 +61,13 @@ class Journal:
                 continue
 
     def add(self, outcome: Outcome) -> None:
-        """Write one outcome, and wait until it is on the disk."""
+        """Write one outcome, and wait until it is on the disk.
+
+        Raises
+        ------
+        ConfigError
+            If the folder cannot be written.
+        """
         if isinstance(outcome, FailedExplanation):
             failed = {"key": outcome.key, "reason": outcome.reason, "kind": outcome.kind}
             entry: dict[str, object] = {"failed": failed}
@@ -68,14 +75,21 @@ class Journal:
             entry = {"explained": outcome.to_dict()}
         file = self._opened()
         # A line of its own even after one that was cut short.
-        file.write(b"\n" + json.dumps(entry, ensure_ascii=False).encode())
+        file.write(b"\n" + json.dumps(entry).encode())
         file.flush()
         os.fsync(file.fileno())
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab")
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+            except OSError as error:
+                msg = (
+                    f"finished explanations cannot be kept in {self.path.parent}: "
+                    f"{error.strerror}; set MLFLOW_LIME_HOME to a folder that can be written"
+                )
+                raise ConfigError(msg) from error
         return self._file
 
     def discard(self) -> None:

@@ -255,11 +255,12 @@ class SamplingSection(Section):
             " exact, orthogonal, sobol, stratified, paired or iid."
         ),
     )
-    law: Literal["auto", "uniform_count", "bernoulli"] = Field(
+    law: Literal["auto", "local", "uniform_count", "bernoulli"] = Field(
         default="auto",
         description=(
-            "Distribution of the masks: auto, uniform_count (every number of kept parts is equally"
-            " likely) or bernoulli (each part is kept with probability one half)."
+            "Distribution of the masks: auto (what measurement recommends), local (few parts are"
+            " absent more often), uniform_count (every number of kept parts is equally likely) or"
+            " bernoulli (each part is kept with probability one half)."
         ),
     )
     rows: int = Field(

@@ -54,17 +54,20 @@ class Sample:
         self.grams = [None] * self.n_replicates
 
     def add(
-        self, replicate: int, features: NDArray[Any], scores: FloatArray, weights: FloatArray
+        self,
+        replicate: int,
+        features: NDArray[Any],
+        scores: FloatArray,
+        weights: FloatArray,
+        nuisance: FloatArray | None = None,
     ) -> None:
         """Add the rows of one block to a replicate."""
         self.features[replicate].append(features)
         self.scores[replicate].append(scores)
         self.weights[replicate].append(weights)
-        block = Moments.of_rows(features, scores - self.offset, weights)
+        block = Moments.of_rows(features, scores - self.offset, weights, nuisance)
         before = self.grams[replicate]
-        if before is not None:
-            block = Moments(before.gram + block.gram, block.n_parts)
-        self.grams[replicate] = block
+        self.grams[replicate] = block if before is None else before + block
 
     def moments(self) -> Moments:
         """Return the moments of all replicates, stacked."""
@@ -127,7 +130,8 @@ def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits
         If all the weight lies in one replicate.
     """
     weight = sample.moments().weight
-    if len(weight) > 1 and not weight.max() < (1 - 1e-12) * weight.sum() or not weight.any():
+    together = len(weight) > 1 and weight.max() >= (1 - 1e-12) * weight.sum()
+    if together or not weight.any():
         msg = (
             f"the kernel gives weight to {np.count_nonzero(sample.all_weights())} of "
             f"{sample.n_rows} rows, too few to fit a surrogate; make it wider"
@@ -139,17 +143,18 @@ def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits
 
 
 def _fit_linear(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
-    moments = sample.moments()
+    blocks = sample.moments()
+    moments = blocks.plain()
     n_replicates, n_outputs = len(moments.gram), moments.gram.shape[1] - 1 - moments.n_parts
-    stacks = [moments.total()]
+    stacks = [blocks.total()]
     if n_replicates > 1:
-        stacks.append(moments.leave_one_out())
-    every = Moments.stack(stacks)
+        stacks.append(blocks.leave_one_out())
+    every = Moments.stack(stacks).adjusted()
     fit = fit_ridge(every, penalty=options.penalty)
     if options.select != "none" and options.parts < moments.n_parts:
         for label in range(n_outputs):
             support = select_parts(
-                options.select, every_total(every), n_parts=options.parts, label=label
+                options.select, every.first(), n_parts=options.parts, label=label
             )
             chosen = fit_ridge(every, penalty=options.penalty, support=support)
             fit.weights[:, label] = chosen.weights[:, label]
@@ -167,11 +172,6 @@ def _fit_linear(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
             for r in range(n_replicates)
         ],
     )
-
-
-def every_total(every: Moments) -> Moments:
-    """Return the first block of a stack, which holds the total."""
-    return Moments(every.gram[:1], every.n_parts)
 
 
 def _fit_regressors(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
@@ -234,7 +234,7 @@ def assess(
     confidence : float
         Coverage of the intervals.
     """
-    moments = sample.moments()
+    moments = sample.moments().plain()
     variance = moments.score_squares().sum(axis=0)
     std = np.sqrt(moments.total().score_squares()[0] / moments.weight.sum())
     loo = fits.weights[1:]

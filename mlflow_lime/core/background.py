@@ -228,7 +228,7 @@ class Background:
         )
 
 
-def _check_frame(frame: pd.DataFrame) -> None:
+def _check_frame(frame: object) -> None:
     if not isinstance(frame, pd.DataFrame):
         msg = f"background must be a pandas DataFrame, got {type(frame).__name__}"
         raise DataError(msg)

@@ -178,6 +178,10 @@ class BinnedTable:
         """Return the rows of a first round where none are configured."""
         return max(16384, 8 * len(subject.parts))
 
+    def default_law(self) -> tuple[str, float | None]:
+        """Return the law of the masks where none is configured."""
+        return "uniform_count", None
+
     def default_kernel(self, subject: Subject) -> Kernel:
         """Return the kernel where none is configured."""
         return Kernel(width=0.75 * np.sqrt(len(subject.parts)), distance="euclidean")

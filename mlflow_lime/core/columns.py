@@ -85,7 +85,7 @@ def as_numbers(series: pd.Series) -> NDArray[np.float64]:
         elapsed = series
     else:
         elapsed = pd.to_datetime(series, utc=True) - pd.Timestamp(0, tz="UTC")
-    return (elapsed / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
+    return np.asarray(elapsed.dt.total_seconds().to_numpy(dtype=np.float64))
 
 
 def rank_codes(series: pd.Series) -> NDArray[np.int64]:
@@ -178,7 +178,7 @@ def decode_values(data: Mapping[str, Any]) -> Any:
             return pd.Categorical.from_codes(values, categories, ordered=bool(data["ordered"]))
         if dtype in ("str", "string", "object"):
             series = pd.Series(values, dtype=object)
-            return column_array(series if dtype == "object" else series.astype(dtype))
+            return column_array(series if dtype == "object" else series.astype(_dtype(dtype)))
         if dtype.startswith(("float", "Float")):
             values = [np.nan if item is None else item for item in values]
         return column_array(pd.Series(values, dtype=dtype))
@@ -227,7 +227,7 @@ def _conform_one(value: Any, dtype: Any) -> Any:
 
 def _cast(values: Any, dtype: Any) -> Any | None:
     """Return values of another type, or None where that would change them."""
-    given = pd.Series(values)
+    given: pd.Series[Any] = pd.Series(values)
     try:
         with np.errstate(all="ignore"):
             if isinstance(dtype, pd.CategoricalDtype):
@@ -246,6 +246,10 @@ def _cast(values: Any, dtype: Any) -> Any | None:
         return column_array(cast)
     before, after = given.astype(object).to_numpy()[known], cast.astype(object).to_numpy()[known]
     return column_array(cast) if bool((before == after).all()) else None
+
+
+def _dtype(name: str) -> Any:
+    return pd.api.types.pandas_dtype(name)
 
 
 def format_value(value: Any) -> str:

@@ -19,11 +19,12 @@ def _root(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     scale: NDArray[np.float64] = np.sqrt((root**2).sum(axis=1, keepdims=True))
-    return root / np.maximum(scale, 1e-12)
+    return np.asarray(root / np.maximum(scale, 1e-12))
 
 
 def _levels(scores: NDArray[np.float64]) -> NDArray[np.uint16]:
-    return np.minimum(norm.cdf(scores) * LEVELS, LEVELS - 1).astype(np.uint16)
+    levels: NDArray[np.float64] = np.minimum(norm.cdf(scores) * LEVELS, LEVELS - 1)
+    return levels.astype(np.uint16)
 
 
 def correlate(levels: NDArray[np.uint16], correlation: NDArray[np.float64]) -> NDArray[np.uint16]:

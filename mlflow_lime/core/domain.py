@@ -110,6 +110,10 @@ class Domain(Protocol):
         """Return the rows of a first round where none are configured."""
         ...
 
+    def default_law(self) -> tuple[str, float | None]:
+        """Return the law of the masks where none is configured, and the width of a local one."""
+        ...
+
     def default_kernel(self, subject: Subject) -> Kernel:
         """Return the kernel where none is configured."""
         ...

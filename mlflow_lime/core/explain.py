@@ -16,10 +16,13 @@ from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelEx
 from mlflow_lime.core.kernel import Kernel, effective_share
 from mlflow_lime.core.labels import LabelRule, choose_labels, require_mode
 from mlflow_lime.core.masks import (
+    LOCAL_WIDTH,
     MaskBlock,
     choose_design,
+    choose_order,
     count_weights,
     enumerate_masks,
+    level_columns,
     mask_block,
 )
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
@@ -170,6 +173,25 @@ class Explainer:
                 bar.update()
                 yield subject, outcome
 
+    def plan(self, subject: Subject) -> tuple[str, int, int]:
+        """Return what explaining an instance will take, without asking the model.
+
+        Returns
+        -------
+        design : str
+            How its masks will be drawn.
+        first, most : int
+            Rows of the first round, and of all rounds together.
+        """
+        design = self._design(subject)
+        if design == "exact":
+            return design, 2**subject.n_active, 2**subject.n_active
+        first = rows = self._first_rows(subject)
+        most = self.sampling.max_rows or 4 * first
+        while 2 * rows <= most:
+            rows *= 2
+        return design, first, rows
+
     # Instances with neighbourhoods of their own
 
     def _own(
@@ -247,16 +269,19 @@ class Explainer:
         if task.exact:
             masks = enumerate_masks(task.subject.n_active)
             levels = np.zeros((len(masks), 0), dtype=np.uint16)
-            weights = count_weights(self._law(task.subject), task.subject.n_active)
+            law, width = self._law(task.subject)
+            weights = count_weights(law, task.subject.n_active, width)
             yield 0, MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
             return
         # Each round doubles the rows, by blocks of the same size as the first.
         rounds = range(2**task.round // 2, 2**task.round)
+        law, width = self._law(task.subject)
         for replicate in range(self.sampling.replicates):
             blocks = [
                 mask_block(
                     task.design,
-                    law=self._law(task.subject),
+                    law=law,
+                    width=width if self.domain.masked else None,
                     n_parts=task.subject.n_active if self.domain.masked else 0,
                     n_draws=task.subject.n_draws,
                     n_rows=self._first_rows(task.subject) // self.sampling.replicates,
@@ -272,7 +297,9 @@ class Explainer:
         features = self.domain.features(task.subject, block)
         kernel = self._kernel(task.subject)
         weights = kernel.weights(features, self.domain.origin(task.subject)) * block.weights
-        task.sample.add(replicate, features, scores[:, task.outputs], weights)
+        order = self._level_order(task.subject)
+        nuisance = level_columns(block.masks, block.levels, order=order) if order else None
+        task.sample.add(replicate, features, scores[:, task.outputs], weights, nuisance)
 
     # Instances that share one pool of rows
 
@@ -335,9 +362,9 @@ class Explainer:
         """Predict the instances themselves, and choose what to explain of each."""
         chunks = [subjects[i : i + ORIGINALS] for i in range(0, len(subjects), ORIGINALS)]
         found = [scores for chunk in chunks for scores in self._score_originals(chunk)]
-        if len(found) > 1 and len({str(scores) for scores in found}) == 1:
-            if isinstance(found[0], MlflowLimeError):
-                raise found[0]
+        errors = [scores for scores in found if isinstance(scores, MlflowLimeError)]
+        if len(errors) == len(found) > 1 and len({str(error) for error in errors}) == 1:
+            raise errors[0]
         for subject, rule, scores in zip(subjects, rules, found, strict=True):
             if isinstance(scores, MlflowLimeError):
                 yield subject, _failure(subject, scores)
@@ -442,11 +469,13 @@ class Explainer:
         return limit is not None and time.monotonic() - self._started > limit
 
     def _recipe(self, task: Task) -> dict[str, Any]:
+        law, width = self._law(task.subject)
         kernel = self._kernel(task.subject)
         return {
             **self.domain.recipe(),
             "design": task.design,
-            "law": self._law(task.subject) if self.domain.masked else "background",
+            "law": law if self.domain.masked else "background",
+            "width": width,
             "rows": self._first_rows(task.subject),
             "replicates": self.sampling.replicates,
             "precision": self.sampling.precision,
@@ -461,16 +490,31 @@ class Explainer:
             "regressor": getattr(self.fitting.regressor, "__qualname__", None),
         }
 
-    def _law(self, subject: Subject) -> str:
-        if self.sampling.law != "auto":
-            return self.sampling.law
-        return "bernoulli" if self.sampling.design == "orthogonal" else "uniform_count"
+    def _law(self, subject: Subject) -> tuple[str, float | None]:
+        """Return the law of the masks, and the width that makes it local."""
+        chosen = self.sampling
+        if chosen.law == "local":
+            return "uniform_count", LOCAL_WIDTH
+        if chosen.law != "auto":
+            return chosen.law, None
+        if chosen.design == "orthogonal":
+            return "bernoulli", None
+        # A kernel of the user's own says what is local.
+        return self.domain.default_law() if chosen.kernel is None else ("uniform_count", None)
+
+    def _level_order(self, subject: Subject) -> int:
+        """Return the degree of the columns that take out the noise of background values."""
+        if not self.domain.masked or subject.n_draws != subject.n_active:
+            return 0
+        return choose_order(
+            n_parts=subject.n_active, n_draws=subject.n_draws, n_rows=self._first_rows(subject)
+        )
 
     def _design(self, subject: Subject) -> str:
         if self.sampling.design != "auto":
             return self.sampling.design
         return choose_design(
-            self._law(subject),
+            self._law(subject)[0],
             n_parts=subject.n_active if self.domain.masked else 0,
             n_draws=subject.n_draws,
             n_rows=self._first_rows(subject) // self.sampling.replicates,
@@ -534,10 +578,17 @@ def _all_parts(result: LabelExplanation, subject: Subject) -> LabelExplanation:
     """Give the parts that could not be varied a weight of zero."""
     if subject.n_active == len(subject.parts):
         return result
-    widened = {}
-    for name in ("weights", "std_errors", "low", "high", "replicate_weights"):
-        values = getattr(result, name)
+
+    def widen(values: FloatArray) -> FloatArray:
         full = np.zeros((*values.shape[:-1], len(subject.parts)))
         full[..., subject.active] = values
-        widened[name] = full
-    return replace(result, **widened)
+        return full
+
+    return replace(
+        result,
+        weights=widen(result.weights),
+        std_errors=widen(result.std_errors),
+        low=widen(result.low),
+        high=widen(result.high),
+        replicate_weights=widen(result.replicate_weights),
+    )

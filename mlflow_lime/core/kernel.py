@@ -83,7 +83,8 @@ class Kernel:
             return np.ones(len(features))
         distance = self._distances(features, origin)
         if self.function is None:
-            return np.exp(-0.5 * (distance / float(self.width or 1.0)) ** 2)
+            exponent = np.square(distance / float(self.width or 1.0))
+            return np.asarray(np.exp(-0.5 * exponent), dtype=np.float64)
         weights = np.asarray(self.function(distance), dtype=np.float64)
         if weights.shape != distance.shape:
             msg = f"the kernel returned weights of shape {weights.shape} for {distance.shape}"
@@ -97,15 +98,15 @@ class Kernel:
         if features.dtype == np.uint8 and (origin == 1).all():
             n_parts = features.shape[1]
             present = np.arange(n_parts + 1)
-            table = np.sqrt(n_parts - present)
+            table: FloatArray = np.sqrt(n_parts - present)
             if self.distance == "cosine":
                 table = 1.0 - np.sqrt(present / n_parts)
             return table[features.sum(axis=1, dtype=np.intp)]
         if self.distance == "euclidean":
-            squared = ((features - origin) ** 2).sum(axis=1)
+            squared: FloatArray = ((features - origin) ** 2).sum(axis=1)
             return np.sqrt(squared)
         lengths = np.linalg.norm(features, axis=1) * np.linalg.norm(origin)
-        cosine = np.divide(
+        cosine: FloatArray = np.divide(
             features @ origin, lengths, out=np.zeros(len(features)), where=lengths > 0
         )
         return 1.0 - cosine

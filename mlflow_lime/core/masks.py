@@ -21,6 +21,7 @@ __all__ = [
     "DESIGNS",
     "LAWS",
     "LEVELS",
+    "LOCAL_WIDTH",
     "MaskBlock",
     "choose_design",
     "choose_order",
@@ -39,6 +40,8 @@ FloatArray = NDArray[np.float64]
 DESIGNS: Final = ("exact", "orthogonal", "sobol", "stratified", "paired", "iid")
 LAWS: Final = ("uniform_count", "bernoulli")
 LEVELS: Final = 1024
+LOCAL_WIDTH: Final = 0.45
+"""Width of the local law of tables; ``benchmarks/designs.py`` prints the table behind it."""
 MAX_ENUMERATED_PARTS: Final = 20
 MAX_SOBOL_DIMENSIONS: Final = 21_201
 MAX_ORTHOGONAL_PARTS: Final = 1_023

@@ -1,10 +1,11 @@
 """Weighted Gram matrices: all that a linear surrogate needs of a neighbourhood.
 
 The moments of a block of rows are ``M = Aᵀ W A`` with ``A = [1, Z, Y]``: a column of ones, the
-interpretable features, and the scores to explain. Moments of disjoint blocks add.
+interpretable features, and the scores to explain. Moments of disjoint blocks add. Nuisance
+columns may follow: they explain noise and are no part of the surrogate.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,17 +22,27 @@ class Moments:
 
     Attributes
     ----------
-    gram : ndarray of float64, shape (n_blocks, 1 + n_parts + n_labels, 1 + n_parts + n_labels)
-        One Gram matrix for each block: a replicate, or any sum of replicates.
+    gram : ndarray of float64, shape (n_blocks, n_columns, n_columns)
+        One Gram matrix for each block: a replicate, or any sum of replicates. The columns are one,
+        the parts, the labels, and the nuisance columns.
     n_parts : int
         Number of interpretable features.
+    n_nuisance : int
+        Number of nuisance columns.
     """
 
     gram: FloatArray
     n_parts: int
+    n_nuisance: int = 0
 
     @classmethod
-    def of_rows(cls, features: NDArray[Any], scores: FloatArray, weights: FloatArray) -> Self:
+    def of_rows(
+        cls,
+        features: NDArray[Any],
+        scores: FloatArray,
+        weights: FloatArray,
+        nuisance: FloatArray | None = None,
+    ) -> Self:
         """Return the moments of one block of rows.
 
         Parameters
@@ -39,27 +50,62 @@ class Moments:
         features : ndarray, shape (n_rows, n_parts)
         scores : ndarray of float64, shape (n_rows, n_labels)
         weights : ndarray of float64, shape (n_rows,)
+        nuisance : ndarray of float64, shape (n_rows, n_nuisance), optional
         """
         n_rows, n_parts = features.shape
-        rows = np.empty((n_rows, 1 + n_parts + scores.shape[1]))
+        kept = 1 + n_parts + scores.shape[1]
+        n_nuisance = 0 if nuisance is None else nuisance.shape[1]
+        rows = np.empty((n_rows, kept + n_nuisance))
         rows[:, 0] = 1.0
         rows[:, 1 : 1 + n_parts] = features
-        rows[:, 1 + n_parts :] = scores
+        rows[:, 1 + n_parts : kept] = scores
+        if nuisance is not None:
+            rows[:, kept:] = nuisance
+        # The product of a matrix with itself costs half of a general one.
         weighted = rows if (weights == 1.0).all() else rows * weights[:, None]
-        return cls((weighted.T @ rows)[None], n_parts)
+        return cls((weighted.T @ rows)[None], n_parts, n_nuisance)
 
     @classmethod
     def stack(cls, blocks: "list[Moments]") -> Self:
         """Return several moments as one stack."""
-        return cls(np.concatenate([block.gram for block in blocks]), blocks[0].n_parts)
+        gram = np.concatenate([block.gram for block in blocks])
+        return cls(gram, blocks[0].n_parts, blocks[0].n_nuisance)
+
+    def __add__(self, other: Self) -> Self:
+        return replace(self, gram=self.gram + other.gram)
 
     def total(self) -> Self:
         """Return the sum of all blocks, as a stack of one."""
-        return type(self)(self.gram.sum(axis=0, keepdims=True), self.n_parts)
+        return replace(self, gram=self.gram.sum(axis=0, keepdims=True))
 
     def leave_one_out(self) -> Self:
         """Return, for each block, the sum of the others."""
-        return type(self)(self.gram.sum(axis=0, keepdims=True) - self.gram, self.n_parts)
+        return replace(self, gram=self.gram.sum(axis=0, keepdims=True) - self.gram)
+
+    def first(self) -> Self:
+        """Return the first block, as a stack of one."""
+        return replace(self, gram=self.gram[:1])
+
+    def plain(self) -> Self:
+        """Return the moments without the nuisance columns, which a surrogate is scored on."""
+        kept = self.gram.shape[1] - self.n_nuisance
+        return replace(self, gram=self.gram[:, :kept, :kept], n_nuisance=0)
+
+    def adjusted(self) -> Self:
+        """Return the moments of what the nuisance columns leave over, for the fit.
+
+        By the Frisch-Waugh-Lovell theorem a fit on them has the weights, and the intercept, of the
+        joint fit.
+        """
+        if self.n_nuisance == 0:
+            return self
+        kept = self.gram.shape[1] - self.n_nuisance
+        inner = self.gram[:, kept:, kept:]
+        cross = self.gram[:, kept:, :kept]
+        size = np.trace(inner, axis1=1, axis2=2) / self.n_nuisance
+        ridge = (1e-10 * size)[:, None, None] * np.eye(self.n_nuisance)
+        explained = np.swapaxes(cross, 1, 2) @ np.linalg.solve(inner + ridge, cross)
+        return replace(self, gram=self.gram[:, :kept, :kept] - explained, n_nuisance=0)
 
     @property
     def weight(self) -> FloatArray:

@@ -22,7 +22,8 @@ class Sampling:
         How masks and background levels are drawn; one of `mlflow_lime.core.masks.DESIGNS`, or
         the one that measurement recommends.
     law : str, default "auto"
-        What the masks follow: ``"uniform_count"`` or ``"bernoulli"``.
+        What the masks follow: ``"uniform_count"``, ``"bernoulli"``, or ``"local"``, which is
+        ``"uniform_count"`` with more weight on few absent parts.
     rows : int, optional
         Rows of the first round, for an instance, or for the pool that instances share. The
         default depends on the representation.
@@ -49,7 +50,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         _one_of("design", self.design, ("auto", *DESIGNS))
-        _one_of("law", self.law, ("auto", *LAWS))
+        _one_of("law", self.law, ("auto", "local", *LAWS))
         _at_least("replicates", self.replicates, 2)
         _at_least("rows", self.rows, self.replicates)
         _at_least("max_rows", self.max_rows, self.rows or self.replicates)

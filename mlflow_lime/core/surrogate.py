@@ -74,20 +74,20 @@ def fit_ridge(
     n_fitted = features.shape[1]
     features = features + alpha[:, None, None] * np.eye(n_fitted)
     fitted = np.swapaxes(_solve(features, cross), 1, 2)
-    weights = fitted
+    weights: FloatArray = fitted
     if support is not None:
         weights = np.zeros((*fitted.shape[:2], moments.n_parts))
         weights[:, :, support] = fitted
     means = moments.gram[:, 0, 1 : 1 + moments.n_parts] / moments.weight[:, None]
-    intercepts = moments.score_means - np.einsum("blp,bp->bl", weights, means)
+    intercepts: FloatArray = moments.score_means - np.einsum("blp,bp->bl", weights, means)
     return LinearFit(intercepts, weights)
 
 
 def _solve(features: FloatArray, cross: FloatArray) -> FloatArray:
     try:
-        return np.linalg.solve(features, cross)
+        return np.asarray(np.linalg.solve(features, cross), dtype=np.float64)
     except np.linalg.LinAlgError:
-        return np.linalg.pinv(features, hermitian=True) @ cross
+        return np.asarray(np.linalg.pinv(features, hermitian=True) @ cross, dtype=np.float64)
 
 
 def residual_squares(moments: Moments, fit: LinearFit) -> FloatArray:
@@ -99,7 +99,7 @@ def residual_squares(moments: Moments, fit: LinearFit) -> FloatArray:
     beta = np.concatenate([fit.intercepts[:, :, None], fit.weights], axis=2)
     linear = np.einsum("blp,bpl->bl", beta, cross)
     quadratic = np.einsum("blp,bpq,blq->bl", beta, design, beta, optimize=True)
-    return np.maximum(squares - 2.0 * linear + quadratic, 0.0)
+    return np.asarray(np.maximum(squares - 2.0 * linear + quadratic, 0.0))
 
 
 def jackknife(

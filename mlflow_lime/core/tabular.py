@@ -13,7 +13,7 @@ from mlflow_lime.core.columns import as_numbers
 from mlflow_lime.core.copula import NORMAL_SCORES, condition
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import LEVELS, MaskBlock
+from mlflow_lime.core.masks import LEVELS, LOCAL_WIDTH, MaskBlock
 from mlflow_lime.core.table import Row, Table, row_digest
 from mlflow_lime.errors import DataError, did_you_mean
 
@@ -131,7 +131,7 @@ class MaskedTable:
                 masks, levels = masks[:, table.part_of_column], levels[:, table.part_of_column]
             out = matrix[start : start + len(masks)]
             np.take(flat, levels + offsets, out=out, mode="clip")
-            np.copyto(out, row.numbers, where=masks.view(np.bool_))
+            np.copyto(out, np.asarray(row.numbers), where=masks.view(np.bool_))
             start += len(masks)
         return matrix
 
@@ -175,6 +175,10 @@ class MaskedTable:
     def default_rows(self, subject: Subject) -> int:
         """Return the rows of a first round where none are configured."""
         return max(1024, 8 * subject.n_active)
+
+    def default_law(self) -> tuple[str, float | None]:
+        """Return the law of the masks where none is configured."""
+        return "uniform_count", LOCAL_WIDTH
 
     def default_kernel(self, subject: Subject) -> Kernel:
         """Return the kernel where none is configured."""

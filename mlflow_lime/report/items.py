@@ -128,7 +128,10 @@ def _pictures(explanations: Sequence[Explanation], title: str, wanted: Wanted) -
     for i, explanation in enumerate(explanations[: wanted.max_pictures]):
         buffer = io.BytesIO()
         explanation.as_figure(top=wanted.top).savefig(buffer, format="png")
-        yield File(f"{names.PICTURES}/{i:02d}.png", buffer.getvalue())
+        # The number in the reference set, which differs where an earlier instance failed.
+        number = explanation.key.partition(" ")[0]
+        name = number if number.isascii() and number.isdigit() else f"{i:02d}"
+        yield File(f"{names.PICTURES}/{name}.png", buffer.getvalue())
 
 
 def _version_tags(

@@ -12,7 +12,14 @@ from mlflow.utils import autologging_utils
 
 from mlflow_lime.errors import TrackingServerError, VersionNotFoundError, shorten
 
-__all__ = ["impatient", "is_missing", "quiet_autologging", "translate_errors", "where"]
+__all__ = [
+    "impatient",
+    "is_missing",
+    "quiet_autologging",
+    "quiet_downloads",
+    "translate_errors",
+    "where",
+]
 
 RETRIES = 1
 """Retries of a metadata call; MLflow's own default is 7, which hangs for minutes."""
@@ -22,17 +29,17 @@ TIMEOUT = 5
 _BOUNDS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": RETRIES,
     "MLFLOW_HTTP_REQUEST_TIMEOUT": TIMEOUT,
-    # Not a bound: no progress bar for a file of one kilobyte.
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": 0,
 }
+_NO_BARS = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": 0}
 _MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "FEATURE_DISABLED"}
 _DENIED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 
 
 class _Environment:
-    """The bounds in the process environment, shared by all threads that want them."""
+    """Bounds in the process environment, shared by all threads that want them."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: dict[str, int]) -> None:
+        self.bounds = bounds
         self.lock = threading.Lock()
         self.users = 0
         self.saved: dict[str, str | None] = {}
@@ -42,8 +49,8 @@ class _Environment:
             self.users += 1
             if self.users > 1:
                 return
-            self.saved = {name: os.environ.get(name) for name in _BOUNDS}
-            for name, bound in _BOUNDS.items():
+            self.saved = {name: os.environ.get(name) for name in self.bounds}
+            for name, bound in self.bounds.items():
                 os.environ[name] = _lower(self.saved[name], bound)
 
     def leave(self) -> None:
@@ -58,7 +65,8 @@ class _Environment:
                     os.environ[name] = value
 
 
-_ENVIRONMENT = _Environment()
+_IMPATIENT = _Environment(_BOUNDS)
+_QUIET = _Environment(_NO_BARS)
 
 
 def _lower(value: str | None, bound: int) -> str:
@@ -81,11 +89,30 @@ def impatient() -> Iterator[None]:
     ...     int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) <= 1
     True
     """
-    _ENVIRONMENT.enter()
+    _IMPATIENT.enter()
+    try:
+        with quiet_downloads():
+            yield
+    finally:
+        _IMPATIENT.leave()
+
+
+@contextmanager
+def quiet_downloads() -> Iterator[None]:
+    """Show no progress bar for each of MLflow's small downloads.
+
+    Examples
+    --------
+    >>> import os
+    >>> with quiet_downloads():
+    ...     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"]
+    '0'
+    """
+    _QUIET.enter()
     try:
         yield
     finally:
-        _ENVIRONMENT.leave()
+        _QUIET.leave()
 
 
 @contextmanager

@@ -4,10 +4,11 @@ import json
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric as MetricPoint
+from mlflow.exceptions import MlflowException
 
 from mlflow_lime.report.items import File, Item, Metric, Table, VersionTag
 from mlflow_lime.tracking.versions import ModelVersionRef
@@ -56,7 +57,7 @@ def write_items(
     Returns
     -------
     dict of str to float
-        The metrics, by name.
+        The metrics as they stand in the run; where an earlier attempt logged one, its value.
     """
     metrics: dict[str, float] = {}
     tables: list[str] = []
@@ -68,14 +69,13 @@ def write_items(
             elif isinstance(item, File):
                 _write(root / item.path, item.content)
             elif isinstance(item, Table):
-                text = item.frame.to_json(orient="split", index=False)
+                text = item.frame.to_json(orient="split", index=False, double_precision=15)
                 _write(root / item.path, text.encode())
-                tables.append(str(Path(folder) / item.path) if folder else item.path)
+                tables.append(str(PurePosixPath(folder, item.path)))
         if any(Path(temporary).iterdir()):
             client.log_artifacts(to.run_id, temporary)
     _list_tables(client, to.run_id, tables)
-    _log_metrics(client, metrics, to)
-    return metrics
+    return _log_metrics(client, metrics, to)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -95,7 +95,13 @@ def _list_tables(client: MlflowClient, run_id: str, paths: Sequence[str]) -> Non
         client.set_tag(run_id, _TABLES_TAG, json.dumps(entries + new))
 
 
-def _log_metrics(client: MlflowClient, metrics: dict[str, float], to: Destination) -> None:
+def _log_metrics(
+    client: MlflowClient, metrics: dict[str, float], to: Destination
+) -> dict[str, float]:
+    """Log what no earlier attempt has logged, and return what is logged then."""
+    before = _logged_before(client, metrics, to)
+    lacking = _lacking(client, before, to) if before else set()
+    values = {**metrics, **before}
     points = [
         MetricPoint(
             key=name,
@@ -107,17 +113,36 @@ def _log_metrics(client: MlflowClient, metrics: dict[str, float], to: Destinatio
             dataset_digest=to.dataset_digest,
             run_id=to.run_id,
         )
-        for name, value in metrics.items()
-        if not _is_logged(client, name, to)
+        for name, value in values.items()
+        if name not in before or name in lacking
     ]
     if points:
         client.log_batch(to.run_id, metrics=points)
+    return values
 
 
-def _is_logged(client: MlflowClient, name: str, to: Destination) -> bool:
-    """Return whether an earlier attempt at the same review has logged this metric."""
-    history = client.get_metric_history(to.run_id, name)
-    return any(point.timestamp == to.timestamp for point in history)
+def _logged_before(
+    client: MlflowClient, metrics: Iterable[str], to: Destination
+) -> dict[str, float]:
+    """Return the values that an earlier attempt at the same review has logged."""
+    return {
+        name: point.value
+        for name in metrics
+        for point in client.get_metric_history(to.run_id, name)
+        if point.timestamp == to.timestamp
+    }
+
+
+def _lacking(client: MlflowClient, before: Iterable[str], to: Destination) -> set[str]:
+    """Return the metrics that did not reach the LoggedModel, which MLflow writes after the run."""
+    if to.model_id is None:
+        return set()
+    try:
+        points = client.get_logged_model(to.model_id).metrics or []
+    except MlflowException:
+        return set()  # it is gone, or the store knows no LoggedModels
+    linked = {p.key for p in points if (p.run_id, p.timestamp) == (to.run_id, to.timestamp)}
+    return set(before) - linked
 
 
 def tag_version(client: MlflowClient, ref: ModelVersionRef, items: Iterable[Item]) -> None:

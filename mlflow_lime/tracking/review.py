@@ -237,15 +237,7 @@ class _Job:
 
     def _inherited(self, pin: Pin) -> ReferenceSet:
         self.notes.append(f"the reference set {pin[0]} is inherited from run {pin[1]}")
-        try:
-            return read_reference(self.client, pin)
-        except DigestMismatchError:
-            raise
-        except MlflowLimeError as error:
-            if "store_inputs" not in str(error):
-                raise
-            data, background = read_again(self.ref, self.config, self.client)
-            return read_reference(self.client, pin, data=data, background=background)
+        return inherited_reference(self.client, self.ref, self.config, pin)
 
     # The review run
 
@@ -377,6 +369,21 @@ def _log_inputs(client: MlflowClient, run_id: str, to: Destination, ref: ModelVe
         )
     except MlflowException:
         return  # a store without dataset or model inputs still takes everything else
+
+
+def inherited_reference(
+    client: MlflowClient, ref: ModelVersionRef, config: Config, pin: Pin
+) -> ReferenceSet:
+    """Return the reference set that a model pins; rows that were not stored are read again."""
+    try:
+        return read_reference(client, pin)
+    except DigestMismatchError:
+        raise
+    except MlflowLimeError as error:
+        if "store_inputs" not in str(error):
+            raise
+        data, background = read_again(ref, config, client)
+        return read_reference(client, pin, data=data, background=background)
 
 
 def wanted_outputs(config: Config) -> Wanted:

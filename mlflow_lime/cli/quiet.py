@@ -1,0 +1,49 @@
+"""Keep what other libraries say off the terminal while a command runs."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["quiet"]
+
+_ENVIRONMENT = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # Read once, when mlflow is imported.
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence INFO of every logger, mlflow's warnings, Python's warnings and download bars.
+
+    A setting that the user has made stays: the environment variables, and Python's ``-W``. The
+    process is left as it was found.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with quiet():
+    ...     warnings.warn("nobody sees this")
+    """
+    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(added)
+    logger = logging.getLogger("mlflow")
+    level, disabled = logger.level, logging.root.manager.disable
+    # Alembic's INFO on a fresh store: MLflow sets its level anew for every migration.
+    logging.disable(max(logging.INFO, disabled))
+    if "MLFLOW_LOGGING_LEVEL" in added:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+        logging.disable(disabled)
+        for name in added:
+            os.environ.pop(name, None)

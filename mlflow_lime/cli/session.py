@@ -1,0 +1,198 @@
+"""What the commands share: options, clean errors, the configuration file, the store."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mlflow_lime.cli.quiet import quiet
+from mlflow_lime.errors import (
+    ConfigError,
+    MlflowLimeError,
+    TrackingServerError,
+    VersionNotFoundError,
+    shorten,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from mlflow_lime.config import Config
+    from mlflow_lime.tracking.versions import ModelVersionRef
+
+__all__ = [
+    "CONFIG_FILE",
+    "CleanErrors",
+    "check_models",
+    "config_option",
+    "config_source",
+    "debug_option",
+    "open_store",
+    "read_config",
+    "say",
+    "store_option",
+]
+
+CONFIG_FILE = "lime.yaml"
+"""The configuration in the current folder that is used where none is named."""
+
+_DEBUG = "mlflow_lime.debug"
+_STORE = "mlflow_lime.tracking_uri"
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Keep an option for the whole command line, before or after the name of the command."""
+    if value:
+        context.meta[_DEBUG if parameter.name == "debug" else _STORE] = value
+    return value
+
+
+def debug_option(function: Decorated) -> Decorated:
+    """Add ``--debug``."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_remember,
+        help="Show tracebacks, and what MLflow logs.",
+    )(function)
+
+
+def store_option(function: Decorated) -> Decorated:
+    """Add ``--tracking-uri``."""
+    return click.option(
+        "--tracking-uri",
+        metavar="URI",
+        expose_value=False,
+        callback=_remember,
+        help="MLflow's store: a server, or sqlite:///path.  [default: $MLFLOW_TRACKING_URI]",
+    )(function)
+
+
+def config_option(function: Decorated) -> Decorated:
+    """Add ``--config``."""
+    return click.option(
+        "-c",
+        "--config",
+        "config_path",
+        metavar="FILE",
+        envvar="MLFLOW_LIME_CONFIG",
+        help=(
+            f"The YAML file.  [default: $MLFLOW_LIME_CONFIG, else {CONFIG_FILE} in this folder, "
+            "else all defaults]"
+        ),
+    )(function)
+
+
+class CleanErrors(click.Group):
+    """A group whose commands end in one message and exit code 1, never in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, quietly unless ``--debug`` is given."""
+        try:
+            with nullcontext() if "--debug" in sys.argv else quiet():
+                return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except Exception as error:
+            if ctx.meta.get(_DEBUG):
+                raise
+            click.echo(f"Error: {_sentence(ctx, error)}", err=True)
+            ctx.exit(1)
+
+
+def _sentence(ctx: click.Context, error: Exception) -> str:
+    if not isinstance(error, MlflowLimeError):
+        text = (str(error).strip() or "no message").splitlines()[0]
+        return (
+            f"unexpected {type(error).__name__}: {shorten(text, 300)}\n"
+            "Run it again with --debug to see where it happened."
+        )
+    text = str(error)
+    if isinstance(error, VersionNotFoundError) and not _store_is_chosen(ctx):
+        text += (
+            "\nThis is MLflow's default store, because neither --tracking-uri nor "
+            "MLFLOW_TRACKING_URI is given."
+        )
+    return text
+
+
+def _store_is_chosen(ctx: click.Context) -> bool:
+    return bool(ctx.meta.get(_STORE) or os.environ.get("MLFLOW_TRACKING_URI"))
+
+
+def say(text: str) -> None:
+    """Tell a person at a terminal what is going on; nothing where nobody is watching."""
+    if sys.stderr.isatty():
+        click.echo(text, err=True)
+
+
+def config_source(path: str | None) -> str | None:
+    """Return the file that a command reads: the named one, or ``lime.yaml`` if it is here."""
+    if path:
+        return path
+    return CONFIG_FILE if Path(CONFIG_FILE).is_file() else None
+
+
+def read_config(path: str | None) -> "Config":
+    """Read the configuration, or return the defaults where there is no file."""
+    from mlflow_lime.config import Config, load_config
+
+    source = config_source(path)
+    return Config() if source is None else load_config(source)
+
+
+def check_models(config: "Config", path: str | None, ref: "ModelVersionRef") -> None:
+    """Refuse a configuration that was written for other models.
+
+    Raises
+    ------
+    ConfigError
+        If its `models` does not cover the registered model.
+    """
+    if ref.name is None or config.matches(ref.name):
+        return
+    msg = (
+        f"{config_source(path)} is for models {shorten(config.models)}, which leaves out "
+        f"{ref.name!r}; add it to `models` there, or name another file with --config"
+    )
+    raise ConfigError(msg)
+
+
+def open_store(ctx: click.Context, model_uri: str) -> "MlflowClient":
+    """Import mlflow, choose the store, and return a client of it.
+
+    Raises
+    ------
+    TrackingServerError
+        If the store is a file that does not exist: MLflow would make an empty one.
+    """
+    say(f"Reading {model_uri} ...")
+    import mlflow
+    from mlflow import MlflowClient
+
+    chosen = ctx.meta.get(_STORE)
+    if chosen:
+        mlflow.set_tracking_uri(chosen)
+    if model_uri.startswith(("models:/", "runs:/")):
+        _refuse_missing_file(mlflow.get_tracking_uri(), chosen=_store_is_chosen(ctx))
+    return MlflowClient()
+
+
+def _refuse_missing_file(uri: str, *, chosen: bool) -> None:
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.name in ("", ":memory:") or path.exists():
+        return
+    why = "" if chosen else ", and no other store is named"
+    msg = (
+        f"there is no MLflow store at {uri} (in {Path.cwd()}){why}; set MLFLOW_TRACKING_URI or "
+        "--tracking-uri, for example http://localhost:5000"
+    )
+    raise TrackingServerError(msg)
