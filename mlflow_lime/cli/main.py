@@ -5,7 +5,7 @@ import click
 from mlflow_lime.cli.explain import explain
 from mlflow_lime.cli.init import init
 from mlflow_lime.cli.schema import schema
-from mlflow_lime.cli.session import CleanErrors, debug_option, store_option
+from mlflow_lime.cli.session import debug_option, store_option
 from mlflow_lime.cli.validate import validate
 
 __all__ = ["main"]
@@ -43,7 +43,6 @@ def _show_version(context: click.Context, parameter: click.Parameter, value: boo
 
 
 @click.group(
-    cls=CleanErrors,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -2,18 +2,19 @@
 
 import click
 
-from mlflow_lime.cli.session import debug_option
+from mlflow_lime.cli.session import Command, debug_option
 
 __all__ = ["schema"]
 
 
 @click.command(
+    cls=Command,
     epilog="""\b
 Completion and checks in editors that speak YAML:
   mlflow-lime schema > lime.schema.json
   # first line of lime.yaml:
   # yaml-language-server: $schema=lime.schema.json
-"""
+""",
 )
 @debug_option
 def schema() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_FILE",
-    "CleanErrors",
+    "Command",
     "check_models",
     "config_option",
     "config_source",
@@ -91,18 +91,22 @@ def config_option(function: Decorated) -> Decorated:
     )(function)
 
 
-class CleanErrors(click.Group):
-    """A group whose commands end in one message and exit code 1, never in a traceback."""
+class Command(click.Command):
+    """A command that ends in one message and an exit code, never in a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, quietly unless ``--debug`` is given."""
+        debug = bool(ctx.meta.get(_DEBUG))
         try:
-            with nullcontext() if "--debug" in sys.argv else quiet():
+            with nullcontext() if debug else quiet():
                 return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
+        except KeyboardInterrupt:
+            click.echo("\nStopped.", err=True)
+            ctx.exit(130)
         except Exception as error:
-            if ctx.meta.get(_DEBUG):
+            if debug:
                 raise
             click.echo(f"Error: {_sentence(ctx, error)}", err=True)
             ctx.exit(1)

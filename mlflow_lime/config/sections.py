@@ -194,8 +194,8 @@ class TabularSection(Section):
     sampling: Literal["independent", "copula"] = Field(
         default="independent",
         description=(
-            "For representation: mask, how absent values are drawn: independent (each column by"
-            " itself) or copula (keeping the correlations between columns)."
+            "How absent values are drawn: independent (each column by itself) or copula (keeping"
+            " the correlations between columns)."
         ),
     )
     groups: (
@@ -217,7 +217,6 @@ class TabularSection(Section):
         for key, usual, needed in (
             ("bins", "quartile", "bins"),
             ("around", "instance", "standardised"),
-            ("sampling", "independent", "mask"),
         ):
             value = getattr(self, key)
             if value != usual and self.representation != needed:
@@ -263,11 +262,13 @@ class SamplingSection(Section):
             " bernoulli (each part is kept with probability one half)."
         ),
     )
-    rows: int = Field(
-        default=1024,
-        ge=8,
-        le=MAX_ROWS,
-        description="Model rows of the first round, for each instance.",
+    rows: Literal["auto"] | Annotated[int, Field(ge=8, le=MAX_ROWS)] = Field(
+        default="auto",
+        description=(
+            "Model rows of the first round, for each instance (for bins: of the pool that all"
+            " instances share): auto (1024 for masks, more for wide tables; 4096 for standardised;"
+            " 16384 for bins) or a number."
+        ),
     )
     replicates: int = Field(
         default=4,
@@ -275,13 +276,11 @@ class SamplingSection(Section):
         le=64,
         description="Independent blocks that the rows are split into; intervals rest on them.",
     )
-    max_rows: int = Field(
-        default=4096,
-        ge=8,
-        le=MAX_ROWS,
+    max_rows: Literal["auto"] | Annotated[int, Field(ge=8, le=MAX_ROWS)] = Field(
+        default="auto",
         description=(
-            "Rounds are added up to so many rows for each instance; the same as rows for a single"
-            " round."
+            "Rounds are added up to so many rows for each instance: auto (four times rows) or a"
+            " number; the same as rows for a single round."
         ),
     )
     precision: float = Field(
@@ -307,7 +306,9 @@ class SamplingSection(Section):
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Check that rows, replicates and the limits go together."""
-        if self.max_rows < self.rows:
+        if self.rows == "auto":
+            return
+        if self.max_rows != "auto" and self.max_rows < self.rows:
             yield (
                 "max_rows",
                 (
@@ -387,7 +388,7 @@ class SurrogateSection(Section):
         description="How many parts are kept where select chooses them; null for all.",
     )
     penalty: float = Field(
-        default=1.0e-9,
+        default=1.0e-10,
         ge=0,
         le=1e6,
         description=("Ridge or lasso penalty, relative to the total weight of the neighbourhood."),

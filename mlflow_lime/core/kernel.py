@@ -101,10 +101,10 @@ class Kernel:
             table: FloatArray = np.sqrt(n_parts - present)
             if self.distance == "cosine":
                 table = 1.0 - np.sqrt(present / n_parts)
-            return table[features.sum(axis=1, dtype=np.intp)]
+            return np.asarray(table[features.sum(axis=1, dtype=np.intp)])
         if self.distance == "euclidean":
             squared: FloatArray = ((features - origin) ** 2).sum(axis=1)
-            return np.sqrt(squared)
+            return np.asarray(np.sqrt(squared))
         lengths = np.linalg.norm(features, axis=1) * np.linalg.norm(origin)
         cosine: FloatArray = np.divide(
             features @ origin, lengths, out=np.zeros(len(features)), where=lengths > 0

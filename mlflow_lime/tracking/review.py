@@ -26,7 +26,14 @@ from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, write_pin
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer, new_reference, read_again
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
-__all__ = ["Review", "load_explanations", "review_version", "show_progress", "wanted_outputs"]
+__all__ = [
+    "Review",
+    "inherited_reference",
+    "load_explanations",
+    "review_version",
+    "show_progress",
+    "wanted_outputs",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -95,10 +95,9 @@ class TestShorthands:
     def test_rows(self, key):
         assert parse_config({key: 512}) == Config(sampling={"rows": 512})
 
-    def test_rows_beyond_the_limit_raise_the_limit(self):
-        assert parse_config({"num_samples": 5000}) == Config(
-            sampling={"rows": 5000, "max_rows": 5000}
-        )
+    def test_rows_beyond_the_limit_of_a_file_raise_the_limit(self, write):
+        whole = parse_config({"config": write("sampling: {max_rows: 2048}\n"), "num_samples": 5000})
+        assert whole == Config(sampling={"rows": 5000, "max_rows": 5000})
 
     def test_limit_that_was_written_is_kept(self):
         with pytest.raises(ConfigError, match=r"expected either num_samples or sampling\.max_rows"):
@@ -152,10 +151,10 @@ REFUSED = [
         {"rows": 64, "num_samples": 64},
         "rows: expected either rows or num_samples, got both. Remove one.",
     ),
-    ({"rows": 5}, "rows: expected a whole number from 8 to 10 000 000, got 5."),
+    ({"rows": 5}, "rows: expected 'auto' or a whole number from 8 to 10 000 000, got 5."),
     (
         {"num_samples": "64"},
-        "num_samples: expected a whole number from 8 to 10 000 000, got '64'."
+        "num_samples: expected 'auto' or a whole number from 8 to 10 000 000, got '64'."
         " Write it without quotes.",
     ),
     (

@@ -199,14 +199,9 @@ REFUSED = {
         "1: tabular.around: expected 'instance' because representation is 'mask', got 'mean'."
         " Write representation: standardised, or remove around.",
     ),
-    "copula for bins": (
-        "tabular: {representation: bins, sampling: copula}",
-        "1: tabular.sampling: expected 'independent' because representation is 'bins',"
-        " got 'copula'. Write representation: mask, or remove sampling.",
-    ),
     "limit below the first round": (
-        "sampling:\n  rows: 8192",
-        "1: sampling.max_rows: expected at least rows (8192), got 4096."
+        "sampling:\n  rows: 8192\n  max_rows: 4096",
+        "3: sampling.max_rows: expected at least rows (8192), got 4096."
         " Set sampling.max_rows to 8192 or more, or lower sampling.rows.",
     ),
     "fewer rows than replicates need": (
@@ -215,7 +210,7 @@ REFUSED = {
         " Set sampling.rows to 128 or more.",
     ),
     "budget below one instance": (
-        "sampling: {max_total_rows: 100}",
+        "sampling: {rows: 1024, max_total_rows: 100}",
         "1: sampling.max_total_rows: expected at least the rows of one instance (1024), got 100."
         " Raise it, or lower sampling.rows.",
     ),

@@ -1,0 +1,148 @@
+"""``mlflow-lime explain``: explain a model version and log the result."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mlflow_lime.cli.session import (
+    Command,
+    check_models,
+    config_option,
+    config_source,
+    debug_option,
+    open_store,
+    read_config,
+    store_option,
+)
+
+if TYPE_CHECKING:
+    from mlflow_lime.config import Config
+    from mlflow_lime.tracking.review import Review
+
+__all__ = ["explain"]
+
+_STOPPED = """
+Stopped. Finished explanations are kept in {home}.
+Run the same command again to go on where it stopped."""
+
+
+@click.command(
+    cls=Command,
+    epilog="""\b
+Examples:
+  mlflow-lime explain models:/credit/3
+  mlflow-lime explain models:/credit@champion --config lime.yaml
+  mlflow-lime explain models:/credit/3 --instances 50 --new-reference
+  RUN=$(mlflow-lime explain models:/credit/3 --quiet)
+
+\b
+A failure ends in exit code 1, whatever `on_error` says: that key is for evaluations and
+registrations, which must go on. Where some instances fail and others are explained, the exit
+code is 0, and 1 with `on_error: raise`.
+""",
+)
+@click.argument("model_uri")
+@config_option
+@click.option(
+    "-n",
+    "--instances",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many instances to pick, where none are pinned yet (reference.count).",
+)
+@click.option(
+    "--new-reference", is_flag=True, help="Pick instances anew, and pin them in place of the old."
+)
+@click.option(
+    "--reference-digest",
+    metavar="DIGEST",
+    help="Explain on this reference set or not at all.",
+)
+@click.option(
+    "-q", "--quiet", is_flag=True, help="No progress and no summary: print the id of the run."
+)
+@store_option
+@debug_option
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    /,
+    model_uri: str,
+    *,
+    config_path: str | None,
+    instances: int | None,
+    new_reference: bool,
+    reference_digest: str | None,
+    quiet: bool,
+) -> None:
+    """Explain a model version, and log weights, pictures, tables and metrics.
+
+    The first version of a registered model picks and pins the instances; later versions are
+    explained on the same. A version that was explained with the same configuration already is left
+    alone. After Ctrl-C, the same command goes on where it stopped.
+    """
+    config = read_config(config_path)
+    if instances is not None:
+        config = _with_count(config, instances)
+    client = open_store(ctx, model_uri)
+    from mlflow_lime.cli.summary import review_lines
+    from mlflow_lime.journal import journal_home
+    from mlflow_lime.tracking.pinned import read_pin
+    from mlflow_lime.tracking.review import review_version, show_progress
+    from mlflow_lime.tracking.versions import resolve_model
+
+    ref = resolve_model(model_uri, client)
+    check_models(config, config_path, ref)
+    if instances is not None and not new_reference and read_pin(client, ref) is not None:
+        click.echo(
+            f"Note: {ref.name} has pinned its instances, so --instances {instances} picks no "
+            "others; add --new-reference to replace them.",
+            err=True,
+        )
+    try:
+        review = review_version(
+            model_uri,
+            config,
+            client=client,
+            progress=False if quiet else show_progress(config),
+            new_set=new_reference,
+            expected_digest=reference_digest,
+        )
+    except KeyboardInterrupt:
+        click.echo(_STOPPED.format(home=journal_home() / "journal"), err=True)
+        ctx.exit(130)
+    if quiet:
+        click.echo(review.run_id)
+    else:
+        click.echo("\n".join(review_lines(review, client, config_source(config_path))))
+    if config.on_error == "raise" and _n_failed(review):
+        click.echo(
+            f"Error: {_n_failed(review)} instances could not be explained (on_error: raise).",
+            err=True,
+        )
+        ctx.exit(1)
+
+
+def _with_count(config: "Config", count: int) -> "Config":
+    """Return the configuration with so many instances to pick.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration names its instances.
+    """
+    pick = config.reference.pick
+    if pick in ("ids", "rows"):
+        from mlflow_lime.errors import ConfigError
+
+        msg = (
+            f"--instances {count} does not go with reference.pick: {pick}, which names the "
+            f"instances; leave the option out, or change reference.pick"
+        )
+        raise ConfigError(msg)
+    reference = config.reference.model_copy(update={"count": count})
+    return config.model_copy(update={"reference": reference})
+
+
+def _n_failed(review: "Review") -> int:
+    return int(review.metrics.get("lime/failed", len(review.failed)))

@@ -1,0 +1,180 @@
+"""``mlflow-lime validate``: try everything that explaining needs, with two rows."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from mlflow_lime.cli.session import (
+    Command,
+    check_models,
+    config_option,
+    config_source,
+    debug_option,
+    open_store,
+    read_config,
+    store_option,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from mlflow_lime.config import Config
+    from mlflow_lime.reference.reference_set import ReferenceSet
+    from mlflow_lime.tracking.model import ScoringFunction
+    from mlflow_lime.tracking.questions import Questions
+    from mlflow_lime.tracking.versions import ModelVersionRef
+
+__all__ = ["validate"]
+
+_SHOWN_NAMES = 12
+
+
+@click.command(
+    cls=Command,
+    epilog="""\b
+Examples:
+  mlflow-lime validate models:/credit/3
+  mlflow-lime validate models:/credit@champion --config lime.yaml
+
+Nothing is logged and nothing is pinned.
+""",
+)
+@click.argument("model_uri")
+@config_option
+@store_option
+@debug_option
+@click.pass_context
+def validate(ctx: click.Context, /, model_uri: str, *, config_path: str | None) -> None:
+    """Check configuration, model and data, and foretell the cost of explaining.
+
+    The model is loaded and asked for a few rows only. What would be explained, and how, is shown
+    together with the number of model rows and seconds that it would take.
+    """
+    config = read_config(config_path)
+    client = open_store(ctx, model_uri)
+    from mlflow_lime.cli.summary import note_lines
+    from mlflow_lime.tracking.connection import quiet_autologging
+    from mlflow_lime.tracking.versions import resolve_model
+
+    ref = resolve_model(model_uri, client)
+    check_models(config, config_path, ref)
+    with quiet_autologging():
+        questions, origin, notes = _questions(ref, config, client)
+        lines = [
+            f"{ref.label} can be explained",
+            "",
+            *_model_lines(ref, questions),
+            *_input_lines(questions, config, origin, config_source(config_path)),
+            *_cost_lines(questions),
+        ]
+    remarks = list(note_lines([*notes, *questions.notes]))
+    click.echo("\n".join([*lines, *(["", *remarks] if remarks else [])]))
+    click.echo(f"\nNext: mlflow-lime explain {model_uri}{_option(config_path)}")
+
+
+def _option(config_path: str | None) -> str:
+    return f" --config {config_path}" if config_path else ""
+
+
+def _questions(
+    ref: "ModelVersionRef", config: "Config", client: "MlflowClient"
+) -> tuple["Questions", str, list[str]]:
+    """Return what would be asked of the model, where its instances come from, and remarks."""
+    from mlflow_lime.tracking.pinned import read_pin
+    from mlflow_lime.tracking.questions import ask, load_scorer, new_reference
+    from mlflow_lime.tracking.review import inherited_reference
+
+    pin = read_pin(client, ref)
+    reference: ReferenceSet
+    scorer: ScoringFunction
+    if pin is None:
+        reference, scorer, notes = new_reference(ref, config, client)
+        return ask(reference, scorer, config), f"newly picked ({config.reference.pick})", notes
+    reference = inherited_reference(client, ref, config, pin)
+    scorer = load_scorer(ref.uri, config, reference.inputs)
+    origin = f"inherited: pinned by run {pin[1]}"
+    return ask(reference, scorer, config), origin, []
+
+
+def _model_lines(ref: "ModelVersionRef", questions: "Questions") -> Iterator[str]:
+    from mlflow_lime.cli.summary import fact
+    from mlflow_lime.report.wording import number
+
+    scoring = questions.scoring
+    yield from fact("model", f"{ref.uri} ({', '.join(ref.flavors) or 'no MLmodel file'})")
+    yield from fact("asked through", scoring["how"])
+    classes = scoring["class_names"]
+    is_regression = scoring["mode"] == "regression"
+    yield from fact("task", scoring["mode"])
+    if not is_regression:
+        yield from fact("classes", f"{len(classes)}: {_listed(classes)}")
+    columns = scoring["columns"] or [str(name) for name in questions.reference.background.columns]
+    kinds = scoring["dtypes"]
+    named = [f"{name} ({kinds[name]})" if name in kinds else name for name in columns]
+    yield from fact("columns", f"{len(named)}: {_listed(named)}")
+    rows = questions.reference.inputs
+    if rows is not None:
+        scores = questions.explainer.predictor(rows.head(2), min(2, len(rows)))
+        shown = ["(" + ", ".join(number(value) for value in row[:5]) + ")" for row in scores]
+        yield from fact("scores of two rows", " ".join(shown))
+
+
+def _input_lines(
+    questions: "Questions", config: "Config", origin: str, source: str | None
+) -> Iterator[str]:
+    from mlflow_lime.cli.summary import fact
+
+    reference = questions.reference
+    kinds = [part.kind for part in reference.background.parts]
+    yield from fact("configuration", source or "all defaults")
+    yield from fact("reference set", f"{len(reference)} instances, {origin}, {reference.digest}")
+    counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    yield from fact("background", f"{len(kinds)} parts ({counted})")
+    table = config.tabular
+    detail = {"mask": table.sampling, "bins": "bins", "standardised": table.around}
+    if isinstance(table.bins, str):
+        detail["bins"] = table.bins
+    text = f"{table.representation} ({detail[table.representation]})"
+    yield from fact("representation", text)
+    shown = {name for labels in reference.labels for name in labels}
+    if shown and questions.explainer.mode == "classification":
+        yield from fact("explained classes", _listed(sorted(shown)))
+
+
+def _cost_lines(questions: "Questions") -> Iterator[str]:
+    from mlflow_lime.cli.estimate import estimate
+    from mlflow_lime.cli.summary import fact
+
+    rows = questions.reference.inputs
+    subjects = questions.explainer.domain.subjects(rows, questions.keys)
+    found = estimate(questions.explainer, subjects)
+    yield from fact("design", ", ".join(found.designs) or "none: no part can be varied")
+    low, high = found.rows
+    many = f"{low:,}" if low == high else f"{low:,} to {high:,} (as precision asks)"
+    yield from fact("model rows", many)
+    yield from fact("time in the model", f"{_span(*found.seconds)} here, plus fits and pictures")
+
+
+def _span(low: float, high: float) -> str:
+    first, last = _duration(low), _duration(high)
+    return f"about {first}" if first == last else f"about {first} to {last}"
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as a person says them.
+
+    Examples
+    --------
+    >>> [_duration(x) for x in (0.2, 47.3, 400, 9000)]
+    ['1 s', '47 s', '7 min', '2.5 h']
+    """
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _listed(items: list[str]) -> str:
+    shown = items[:_SHOWN_NAMES]
+    more = f", and {len(items) - len(shown)} more" if len(items) > len(shown) else ""
+    return ", ".join(shown) + more
