@@ -9,38 +9,17 @@ Run ``python benchmarks/designs.py [--quick] [--rows 1024] [--lime]``.
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from workloads import TOP, Lime, Workload, relative_sd, workload
 
-from mlflow_lime.core.masks import LEVELS, level_columns, mask_block
+from mlflow_lime.core.masks import level_columns, mask_block
 
-TOP = 10
 WIDTH = 0.45
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A fitted model, what it was trained on, and rows to explain."""
-
-    name: str
-    predict: Callable[[Any], Any]
-    train: Any
-    rows: Any
-    table: Any
 
 
 @dataclass(frozen=True)
@@ -59,47 +38,13 @@ class Setup:
 
 
 def workloads(quick: bool) -> Iterator[Workload]:
-    cancer, wine, diabetes = load_breast_cancer(), load_wine(), load_diabetes()
-    forest = RandomForestClassifier(100, random_state=0)
-    mlp = make_pipeline(StandardScaler(), MLPClassifier(max_iter=500, random_state=0))
-    boosting = HistGradientBoostingClassifier(random_state=0)
-    yield fitted("cancer forest", forest, cancer.data, cancer.target, 1)
-    yield fitted("cancer boosting", boosting, cancer.data, cancer.target, 1)
-    yield fitted("cancer mlp", mlp, cancer.data, cancer.target, 1)
+    for model in ("forest", "boosting", "mlp"):
+        yield workload("cancer", model)
     if quick:
         return
-    small = RandomForestClassifier(100, random_state=0)
-    yield fitted("wine forest", small, wine.data, wine.target, 0)
-    regressor = RandomForestRegressor(100, random_state=0)
-    yield fitted("diabetes forest", regressor, diabetes.data, diabetes.target, None)
-    hard = MLPRegressor(
-        hidden_layer_sizes=(128, 64), max_iter=120, early_stopping=True, random_state=0
-    )
-    yield fitted("20 interacting", make_pipeline(StandardScaler(), hard), *interacting(), None)
-
-
-def interacting(n_rows: int = 6000) -> tuple[Any, Any]:
-    """Return 20 features that act through products and exclusive-ors."""
-    x = np.random.default_rng(0).normal(size=(n_rows, 20))
-    y = x[:, 0:10:2] * x[:, 1:10:2] @ np.array([1.0, -1.0, 0.7, 1.3, -0.8])
-    y += np.sign(x[:, 10] * x[:, 11]) + 0.8 * np.sign(x[:, 12] * x[:, 13] * x[:, 14])
-    y += 0.7 * x[:, 15] * x[:, 16] * x[:, 17] + 0.5 * x[:, 18] + 0.3 * x[:, 19]
-    return x, y
-
-
-def fitted(name: str, model: Any, x: Any, y: Any, label: int | None) -> Workload:
-    train, rows, target, _ = train_test_split(x, y, random_state=0)
-    model.fit(train, target)
-    unit = 1.0 if label is not None else model.predict(train).std()
-
-    def predict(inputs: Any) -> Any:
-        return model.predict(inputs) / unit if label is None else model.predict_proba(inputs)
-
-    def one(inputs: Any) -> Any:
-        return predict(inputs) if label is None else predict(inputs)[:, label]
-
-    at = ((np.arange(LEVELS) + 0.5) * len(train) / LEVELS).astype(int)
-    return Workload(name, one, train, rows, np.sort(train, axis=0)[at])
+    yield workload("wine", "forest")
+    yield workload("diabetes", "forest")
+    yield workload("interacting", "mlp")
 
 
 def draw(setup: Setup, n_parts: int, n_rows: int, seed: tuple[int, ...]) -> tuple[Any, Any, Any]:
@@ -156,7 +101,7 @@ def truth(work: Workload, row: Any, setup: Setup, number: int, n_rows: int) -> A
     total = 0.0
     for chunk in range(max(1, n_rows // 20_000)):
         masks, levels, _ = draw(plain, len(row), 20_000, (9, number, chunk))
-        outputs = work.predict(perturb(work, row, masks, levels))
+        outputs = work.one(perturb(work, row, masks, levels))
         columns = level_columns(masks, levels, order=2)
         design = np.hstack([np.ones((len(masks), 1)), masks, columns, outputs[:, None]])
         total = total + design.T @ design
@@ -172,8 +117,8 @@ def measure(
         top = np.argsort(-np.abs(true))[:TOP]
         draws = [draw(setup, len(row), n_rows, (7, number, s)) for s in range(n_seeds)]
         inputs = np.concatenate([perturb(work, row, m, v) for m, v, _ in draws])
-        outputs = np.split(work.predict(inputs), n_seeds)
-        here = work.predict(row[None])[0]
+        outputs = np.split(work.one(inputs), n_seeds)
+        here = work.one(row[None])[0]
         weights = []
         for (masks, levels, replicate), out in zip(draws, outputs, strict=True):
             fit, without, r2 = surrogate(masks, levels, out, replicate, setup.order)
@@ -185,7 +130,7 @@ def measure(
             r2s.append(r2)
             gaps.append(abs(fit.sum() - here))
         array = np.array(weights)
-        relative.append(array.std(axis=0, ddof=1)[top].mean() / np.abs(true)[top].mean())
+        relative.append(relative_sd(array, true))
         errors.append(((array - true) ** 2).mean(axis=0)[top].sum())
     return {
         "sd": np.mean(relative),
@@ -198,25 +143,11 @@ def measure(
 
 def reference(work: Workload, n_rows: int, n_instances: int, n_seeds: int) -> float:
     """Return the relative standard deviation of the reference package's weights."""
-    from lime.lime_tabular import LimeTabularExplainer
-
-    def probabilities(inputs: Any) -> Any:
-        return np.column_stack([1.0 - work.predict(inputs), work.predict(inputs)])
-
-    relative = []
-    for number, row in enumerate(work.rows[:n_instances]):
-        weights = []
-        for seed in range(n_seeds):
-            explainer = LimeTabularExplainer(work.train, random_state=100 * number + seed)
-            explained = explainer.explain_instance(
-                row, probabilities, num_features=len(row), num_samples=n_rows
-            )
-            weights.append([value for _, value in sorted(explained.as_map()[1])])
-        array = np.array(weights)
-        top = np.argsort(-np.abs(array.mean(axis=0)))[:TOP]
-        relative.append(
-            array.std(axis=0, ddof=1)[top].mean() / np.abs(array.mean(axis=0))[top].mean()
-        )
+    lime = Lime(work)
+    relative = [
+        relative_sd(np.array([lime.weights(row, n_rows, 100 * i + s) for s in range(n_seeds)]))
+        for i, row in enumerate(work.rows[:n_instances])
+    ]
     return float(np.mean(relative))
 
 

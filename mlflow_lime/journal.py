@@ -36,7 +36,7 @@ class Journal:
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> with Journal(Path(folder.name) / "job.jsonl") as journal:
-    ...     journal.add(FailedExplanation("00 #a1b2c3", "the model raised ValueError", "ModelError"))
+    ...     journal.add(FailedExplanation("00 #a1b2c3", "the model raised", "ModelError"))
     >>> [outcome.key for outcome in Journal(Path(folder.name) / "job.jsonl").read()]
     ['00 #a1b2c3']
     >>> folder.cleanup()

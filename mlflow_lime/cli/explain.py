@@ -28,6 +28,7 @@ Run the same command again to go on where it stopped."""
 
 @click.command(
     cls=Command,
+    short_help="Explain a model version and log the result.",
     epilog="""\b
 Examples:
   mlflow-lime explain models:/credit/3

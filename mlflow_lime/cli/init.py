@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
 
-    from mlflow_lime.config import Config
     from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["init"]
 
 _SOURCES = {
-    "background": ("auto", "data that was logged with log_background"),
+    "background": ("auto", "what log_background stored"),
     "dataset": ("run", "the dataset of the model's run"),
     "example": ("input_example", "the model's input example"),
 }
@@ -52,6 +51,7 @@ class Findings:
 
 @click.command(
     cls=Command,
+    short_help="Write a commented YAML file to start from.",
     epilog="""\b
 Examples:
   mlflow-lime init models:/credit/3

@@ -1,6 +1,7 @@
 """What the commands share: options, clean errors, the configuration file, the store."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -42,6 +43,7 @@ CONFIG_FILE = "lime.yaml"
 
 _DEBUG = "mlflow_lime.debug"
 _STORE = "mlflow_lime.tracking_uri"
+_ASKED = "mlflow_lime.asked"
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -120,7 +122,8 @@ def _sentence(ctx: click.Context, error: Exception) -> str:
             "Run it again with --debug to see where it happened."
         )
     text = str(error)
-    if isinstance(error, VersionNotFoundError) and not _store_is_chosen(ctx):
+    asked = isinstance(error, VersionNotFoundError) and ctx.meta.get(_ASKED)
+    if asked and not _store_is_chosen(ctx):
         text += (
             "\nThis is MLflow's default store, because neither --tracking-uri nor "
             "MLFLOW_TRACKING_URI is given."
@@ -175,6 +178,8 @@ def open_store(ctx: click.Context, model_uri: str) -> "MlflowClient":
 
     Raises
     ------
+    VersionNotFoundError
+        If a name and a version come without ``models:/``.
     TrackingServerError
         If the store is a file that does not exist: MLflow would make an empty one.
     """
@@ -185,9 +190,20 @@ def open_store(ctx: click.Context, model_uri: str) -> "MlflowClient":
     chosen = ctx.meta.get(_STORE)
     if chosen:
         mlflow.set_tracking_uri(chosen)
-    if model_uri.startswith(("models:/", "runs:/")):
+    if not Path(model_uri).exists():
+        _refuse_forgotten_scheme(model_uri)
         _refuse_missing_file(mlflow.get_tracking_uri(), chosen=_store_is_chosen(ctx))
+        ctx.meta[_ASKED] = True
     return MlflowClient()
+
+
+def _refuse_forgotten_scheme(model_uri: str) -> None:
+    if re.fullmatch(r"[^/:@]+(/\d+|/latest|@[^/:@]+)", model_uri):
+        msg = (
+            f"{shorten(model_uri)} does not exist as a folder; for a version of a registered "
+            f"model write models:/{model_uri}"
+        )
+        raise VersionNotFoundError(msg)
 
 
 def _refuse_missing_file(uri: str, *, chosen: bool) -> None:

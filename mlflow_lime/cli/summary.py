@@ -10,11 +10,10 @@ from mlflow import MlflowClient
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.metrics.aggregate import global_importance
 from mlflow_lime.names import PREFIX
-from mlflow_lime.report.wording import clean, cut, number, r2
-from mlflow_lime.tracking.connection import where
+from mlflow_lime.report.wording import cells, clean, cut, number, r2, signed
 from mlflow_lime.tracking.review import Review
 
-__all__ = ["fact", "note_lines", "review_lines", "run_address"]
+__all__ = ["fact", "note_lines", "review_lines", "run_address", "without_credentials"]
 
 WIDTH = 100
 INDENT = 22
@@ -77,11 +76,13 @@ def review_lines(review: Review, client: MlflowClient, source: str | None) -> It
         yield from note_lines(review.notes)
     yield ""
     yield f"Logged to run {review.run_id}"
-    yield f"  {run_address(client, review.run_id)}"
+    yield from (f"  {line}" for line in run_address(client, review.run_id))
 
 
 def _headline(review: Review) -> str:
-    explained, failed = (int(review.metrics.get(f"{PREFIX}{k}", 0)) for k in ("instances", "failed"))
+    explained, failed = (
+        int(review.metrics.get(f"{PREFIX}{k}", 0)) for k in ("instances", "failed")
+    )
     if review.repeated:
         return (
             f"{review.ref.label} was explained already with this configuration, on {explained} of "
@@ -105,7 +106,9 @@ def _quality(metrics: Mapping[str, float]) -> Iterator[str]:
         text = f"{number(values['local_gap'])} between surrogate and model at the instance (mean)"
         yield from fact("local gap", text)
     if "decision_agreement" in values:
-        yield from fact("same decision", f"for {values['decision_agreement']:.0%} of the neighbours")
+        yield from fact(
+            "same decision", f"for {values['decision_agreement']:.0%} of the neighbours"
+        )
     if "stability_topk" in values:
         yield from fact("stability", f"{values['stability_topk']:.0%} of the top parts recur")
     if "converged_share" in values:
@@ -121,11 +124,14 @@ def _top_parts(explanations: Sequence[Explanation]) -> Iterator[str]:
     table = global_importance(explanations).head(TOP)
     yield ""
     yield "Top parts (mean weight, either way, per instance)"
-    width = max(len(cut(name, 40)) for name in table["name"])
-    largest = float(table["importance"].max()) or 1.0
-    for name, weight in zip(table["name"], table["importance"], strict=True):
-        bar = "█" * round(24 * float(weight) / largest)
-        yield f"  {cut(name, 40):<{width}}  {number(float(weight)):>9}  {bar}".rstrip()
+    shown = [cut(name, 40) for name in table["name"]]
+    width = max(cells(name) for name in shown)
+    weights = [float(weight) for weight in table["importance"]]
+    largest = max(weights) or 1.0
+    for name, weight, text in zip(shown, weights, signed(weights), strict=True):
+        padding = " " * (width - cells(name))
+        bar = "█" * round(24 * weight / largest)
+        yield f"  {name}{padding}  {text.lstrip('+'):>10}  {bar}".rstrip()
 
 
 def _failures(failed: Sequence[FailedExplanation]) -> Iterator[str]:
@@ -147,11 +153,25 @@ def _failures(failed: Sequence[FailedExplanation]) -> Iterator[str]:
         yield f"  and {len(reasons) - _REASONS} other reasons (lime/instances.json of the run)"
 
 
-def run_address(client: MlflowClient, run_id: str) -> str:
-    """Return where a browser shows a run, or how to make one show it."""
+def without_credentials(uri: str) -> str:
+    """Return a store's address without the name and password that it may hold.
+
+    Examples
+    --------
+    >>> without_credentials("https://ann:secret@mlflow.example.org")
+    'https://mlflow.example.org'
+    """
+    scheme, mark, rest = uri.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else uri
+
+
+def run_address(client: MlflowClient, run_id: str) -> Iterator[str]:
+    """Yield where a browser shows a run, and how to start a server where there is none."""
     experiment = client.get_run(run_id).info.experiment_id
     path = f"#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
     uri = mlflow.get_tracking_uri()
     if uri.startswith(("http://", "https://")):
-        return f"{where().rstrip('/')}/{path}"
-    return f"{path}  (mlflow ui --backend-store-uri {uri})"
+        yield f"{without_credentials(uri).rstrip('/')}/{path}"
+        return
+    yield f"http://localhost:5000/{path}"
+    yield f"after: mlflow ui --backend-store-uri {without_credentials(uri)}"

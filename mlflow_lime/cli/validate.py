@@ -32,6 +32,7 @@ _SHOWN_NAMES = 12
 
 @click.command(
     cls=Command,
+    short_help="Try model and data; foretell rows and seconds.",
     epilog="""\b
 Examples:
   mlflow-lime validate models:/credit/3
@@ -94,7 +95,10 @@ def _questions(
     reference = inherited_reference(client, ref, config, pin)
     scorer = load_scorer(ref.uri, config, reference.inputs)
     origin = f"inherited: pinned by run {pin[1]}"
-    return ask(reference, scorer, config), origin, []
+    notes = []
+    if config.data != type(config.data)():
+        notes.append("the instances are pinned, so the data that `data` names was not read")
+    return ask(reference, scorer, config), origin, notes
 
 
 def _model_lines(ref: "ModelVersionRef", questions: "Questions") -> Iterator[str]:
@@ -151,14 +155,17 @@ def _cost_lines(questions: "Questions") -> Iterator[str]:
     found = estimate(questions.explainer, subjects)
     yield from fact("design", ", ".join(found.designs) or "none: no part can be varied")
     low, high = found.rows
-    many = f"{low:,}" if low == high else f"{low:,} to {high:,} (as precision asks)"
-    yield from fact("model rows", many)
+    many = f"{low:,}" if low == high else f"{low:,} to {high:,}, as precision asks"
+    yield from fact("model rows", f"{many}; equal rows count once")
     yield from fact("time in the model", f"{_span(*found.seconds)} here, plus fits and pictures")
 
 
 def _span(low: float, high: float) -> str:
     first, last = _duration(low), _duration(high)
-    return f"about {first}" if first == last else f"about {first} to {last}"
+    if first == last:
+        return f"about {first}"
+    shared = first.rpartition(" ")[2] == last.rpartition(" ")[2]
+    return f"about {first.split()[0] if shared else first} to {last}"
 
 
 def _duration(seconds: float) -> str:

@@ -127,11 +127,13 @@ def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits
     Raises
     ------
     DataError
-        If all the weight lies in one replicate.
+        If all the weight lies in one replicate, or on rows that are all alike.
     """
-    weight = sample.moments().weight
+    blocks = sample.moments()
+    weight, total = blocks.weight, blocks.total()
     together = len(weight) > 1 and weight.max() >= (1 - 1e-12) * weight.sum()
-    if together or not weight.any():
+    spread = np.diagonal(total.centred()[0][0]) if weight.any() else np.zeros(1)
+    if together or not spread.max() > 1e-12 * weight.sum():
         msg = (
             f"the kernel gives weight to {np.count_nonzero(sample.all_weights())} of "
             f"{sample.n_rows} rows, too few to fit a surrogate; make it wider"

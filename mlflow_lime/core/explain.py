@@ -208,7 +208,7 @@ class Explainer:
         while waiting:
             if self._out_of_time():
                 for task in waiting:
-                    yield task.subject, self._stopped(task)
+                    yield task.subject, self._outcome(task) if task.round else self._stopped(task)
                 return
             yield from self._advance(waiting)
 
@@ -231,7 +231,7 @@ class Explainer:
                 owners.append((task, replicate))
                 draws.append((task.subject, block))
                 size += len(block.weights)
-        answers = predict_draws(self._pool, self.domain, draws)
+        answers = predict_draws(self._pool, self.domain, draws) if draws else []
         failed: dict[int, MlflowLimeError] = {}
         for (task, replicate), draw, answer in zip(owners, draws, answers, strict=True):
             if isinstance(answer, MlflowLimeError):
@@ -247,7 +247,8 @@ class Explainer:
                 yield task.subject, _failure(task.subject, failed[id(task)])
                 continue
             outcome = self._outcome(task)
-            if self._done(task, outcome):
+            promised = sum(self._next_rows(other) for other in waiting if other.round)
+            if self._done(task, outcome, promised):
                 yield task.subject, outcome
             else:
                 task.round += 1
@@ -261,9 +262,9 @@ class Explainer:
             return _failure(task.subject, error)
         return self._finish(task, fits)
 
-    def _done(self, task: Task, outcome: Outcome) -> bool:
+    def _done(self, task: Task, outcome: Outcome, promised: int = 0) -> bool:
         precise = isinstance(outcome, Explanation) and outcome.converged
-        return precise or not self._may_extend(task)
+        return precise or not self._may_extend(task, promised)
 
     def _blocks(self, task: Task) -> Iterator[tuple[int, MaskBlock]]:
         if task.exact:
@@ -363,7 +364,7 @@ class Explainer:
         chunks = [subjects[i : i + ORIGINALS] for i in range(0, len(subjects), ORIGINALS)]
         found = [scores for chunk in chunks for scores in self._score_originals(chunk)]
         errors = [scores for scores in found if isinstance(scores, MlflowLimeError)]
-        if len(errors) == len(found) > 1 and len({str(error) for error in errors}) == 1:
+        if len(errors) == len(found) > 1 and len({type(error) for error in errors}) == 1:
             raise errors[0]
         for subject, rule, scores in zip(subjects, rules, found, strict=True):
             if isinstance(scores, MlflowLimeError):
@@ -450,19 +451,26 @@ class Explainer:
         largest = np.abs(result.weights).max(initial=0.0)
         return result.flat or bool(half <= self.sampling.precision * largest)
 
-    def _may_extend(self, task: Task) -> bool:
+    def _may_extend(self, task: Task, promised: int) -> bool:
+        """Return whether the budget bears another round, beside rows promised to others."""
         if task.exact or self._out_of_time():
             return False
         spent_rows = self.predictor.counter.rows - self._spent[0]
         spent_calls = self.predictor.counter.calls - self._spent[1]
         first = self._first_rows(task.subject) // self.sampling.replicates
         rows = first * self.sampling.replicates * 2**task.round
+        promised += rows
         most = self.sampling.max_rows or 4 * self._first_rows(task.subject)
         return (
             2 * rows <= most
-            and (self.budget.rows is None or spent_rows + rows <= self.budget.rows)
+            and (self.budget.rows is None or spent_rows + promised <= self.budget.rows)
             and (self.budget.calls is None or spent_calls < self.budget.calls)
         )
+
+    def _next_rows(self, task: Task) -> int:
+        """Return the rows of the round that comes next."""
+        first = self._first_rows(task.subject) // self.sampling.replicates
+        return first * self.sampling.replicates * (2**task.round - 2**task.round // 2)
 
     def _out_of_time(self) -> bool:
         limit = self.budget.seconds

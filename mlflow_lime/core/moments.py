@@ -103,6 +103,7 @@ class Moments:
         inner = self.gram[:, kept:, kept:]
         cross = self.gram[:, kept:, :kept]
         size = np.trace(inner, axis1=1, axis2=2) / self.n_nuisance
+        size[size <= 0] = 1.0  # no part is ever absent
         ridge = (1e-10 * size)[:, None, None] * np.eye(self.n_nuisance)
         explained = np.swapaxes(cross, 1, 2) @ np.linalg.solve(inner + ridge, cross)
         return replace(self, gram=self.gram[:, :kept, :kept] - explained, n_nuisance=0)

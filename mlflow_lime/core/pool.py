@@ -29,10 +29,13 @@ class BlockSize:
         Configured rows of a call.
     pace : dict of int to float
         Best seconds a row seen at each size.
+    warm : bool
+        Whether there was a call before.
     """
 
     fixed: int | None
     pace: dict[int, float] = field(default_factory=dict)
+    warm: bool = False
 
     def rows(self) -> int:
         """Return the rows of the next call."""
@@ -44,7 +47,10 @@ class BlockSize:
         return min(self.pace, key=lambda size: self.pace[size])
 
     def record(self, n_rows: int, seconds: float) -> None:
-        """Take note of a call; only calls near a size that is tried count."""
+        """Take note of a call; the first, which warms up, and odd sizes do not count."""
+        if not self.warm:
+            self.warm = True
+            return
         for size in SIZES:
             if 0.5 * size <= n_rows <= size:
                 pace = seconds / n_rows

@@ -99,7 +99,7 @@ class Table:
         numbers = None
         if self.numeric and all(_is_plain_number(array) for array in arrays.values()):
             numbers = np.column_stack([np.asarray(a, dtype=np.float64) for a in arrays.values()])
-        codes = np.column_stack([self._codes(j, frame) for j in range(len(self.parts))])
+        codes = np.column_stack([self._codes(j, arrays) for j in range(len(self.parts))])
         values = {column: conform(arrays[column], self.values[column]) for column in self.columns}
         return [
             Row(
@@ -128,9 +128,11 @@ class Table:
                 f"background: {shorten(missing)}.{hint}"
             )
             raise DataError(msg)
-        frame = frame.loc[:, list(self.columns)]
+        if list(frame.columns) != list(self.columns):
+            frame = frame.loc[:, list(self.columns)]
         for column in self.columns:
-            self._check_kind(column, frame[column])
+            if frame[column].dtype != self.dtypes[column] or frame[column].dtype == object:
+                self._check_kind(column, frame[column])
         return frame
 
     def _as_frame(self, instances: Any) -> pd.DataFrame:
@@ -176,18 +178,16 @@ class Table:
     @cached_property
     def positions(self) -> list[dict[tuple[object, ...], int]]:
         """Position of each background value (joint row of a group), for each part."""
-        frames = [dict(zip(part.columns, part.values, strict=True)) for part in self.parts]
-        return [
-            {key: code for code, key in enumerate(_keys(pd.DataFrame(frame)))} for frame in frames
-        ]
+        keys = [_keys(part.values) for part in self.parts]
+        return [{key: code for code, key in enumerate(rows)} for rows in keys]
 
     @cached_property
     def background_digest(self) -> str:
         """Digest of the background."""
         return self.background.digest()
 
-    def _codes(self, part: int, frame: pd.DataFrame) -> NDArray[np.int64]:
-        keys = _keys(frame[list(self.parts[part].columns)])
+    def _codes(self, part: int, arrays: Mapping[Hashable, Any]) -> NDArray[np.int64]:
+        keys = _keys([arrays[column] for column in self.parts[part].columns])
         position = self.positions[part]
         return np.array([position.get(key, -1) for key in keys], dtype=np.int64)
 
@@ -279,8 +279,9 @@ def _canonical(value: Any) -> object:
     return str(value)
 
 
-def _keys(frame: pd.DataFrame) -> list[tuple[object, ...]]:
-    columns = [[_canonical(value) for value in column_array(frame[c])] for c in frame.columns]
+def _keys(arrays: Sequence[Any]) -> list[tuple[object, ...]]:
+    """Return the rows of some columns in a form that compares equal whatever their types."""
+    columns = [[_canonical(value) for value in array] for array in arrays]
     return list(zip(*columns, strict=True))
 
 

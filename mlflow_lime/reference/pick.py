@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from mlflow_lime.errors import DataError, InstanceNotFoundError, did_you_mean, shorten
 
 __all__ = ["PICKERS", "Picked", "pick_instances"]
+
+MOST_CLASSES = 20
+"""A target of more distinct values is a quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +132,35 @@ def _stratified(frame: pd.DataFrame, wish: Wish) -> Picked:
 
 
 def _strata(target: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
-    """Return the stratum of each row, and the strata's names."""
-    values = target
-    if pd.api.types.is_float_dtype(target.dtype) or target.nunique() > 20:
-        if not pd.api.types.is_numeric_dtype(target.dtype):
+    """Return the stratum of each row, and the strata's names; missing targets are one stratum."""
+    target = target.reset_index(drop=True)
+    known = target.dropna()
+    if _is_graded(known):
+        if not pd.api.types.is_numeric_dtype(known.dtype):
             msg = (
-                f"target column {target.name!r} has {target.nunique()} distinct values that are "
+                f"target column {target.name!r} has {known.nunique()} distinct values that are "
                 "no numbers; give a column of classes, or `pick: random`"
             )
             raise DataError(msg)
-        values = pd.qcut(target.rank(method="first"), min(5, len(target)), labels=False)
-        codes, distinct = pd.factorize(values, sort=True)
-        return codes, [f"target quantile {int(q) + 1} of {len(distinct)}" for q in distinct]
-    codes, distinct = pd.factorize(values.astype(object).where(values.notna(), "missing"))
-    order = np.argsort([str(item) for item in distinct], kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return rank[codes], [f"class {distinct[i]}" for i in order]
+        places = pd.qcut(known.rank(method="first"), min(5, len(known)), labels=False)
+        codes, distinct = pd.factorize(places, sort=True)
+        names = [f"target quantile {i + 1} of {len(distinct)}" for i in range(len(distinct))]
+    else:
+        codes, distinct = pd.factorize(known.astype(object))
+        order = np.argsort([str(item) for item in distinct], kind="stable")
+        codes = np.argsort(order, kind="stable")[codes]
+        names = [f"class {distinct[i]}" for i in order]
+    strata = np.full(len(target), len(names), dtype=np.intp)
+    strata[known.index.to_numpy(dtype=np.intp)] = codes
+    return strata, [*names, "missing targets"]
+
+
+def _is_graded(known: pd.Series) -> bool:
+    """Return whether a target is a quantity rather than a class."""
+    if known.nunique() > MOST_CLASSES:
+        return True
+    # A column of whole numbers becomes one of floats where some are missing.
+    return pd.api.types.is_float_dtype(known.dtype) and not bool((known % 1 == 0).all())
 
 
 def _apportion(sizes: NDArray[np.intp], count: int) -> NDArray[np.intp]:
@@ -193,13 +209,16 @@ def _query(frame: pd.DataFrame, wish: Wish) -> Picked:
         msg = f"query {shorten(expression)} may not use '@' or '__'; name columns and values only"
         raise DataError(msg)
     try:
-        found = frame.reset_index(drop=True).query(expression, engine="python")
+        found: Any = frame.reset_index(drop=True).query(expression, engine="python")
     except Exception as error:
         msg = (
             f"query {shorten(expression)} cannot be evaluated: {shorten(str(error))}; "
             "write it as for DataFrame.query, with `back ticks` around names with spaces"
         )
         raise DataError(msg) from error
+    if not isinstance(found, pd.DataFrame):
+        msg = f"query {shorten(expression)} is no condition; write for example `age > 60`"
+        raise DataError(msg)
     if len(found) == 0:
         msg = f"no row of {len(frame)} fits the query {shorten(expression)}; widen it"
         raise InstanceNotFoundError(msg)

@@ -11,13 +11,20 @@ import pandas as pd
 
 from mlflow_lime.core.background import Background
 from mlflow_lime.core.table import Table, row_digest
-from mlflow_lime.errors import ReferenceSetError, shorten
+from mlflow_lime.errors import (
+    DataError,
+    DigestMismatchError,
+    MlflowLimeError,
+    ReferenceSetError,
+    shorten,
+)
 
 __all__ = ["INPUTS_FILE", "REFERENCE_FILE", "ReferenceSet"]
 
 FORMAT = 1
 REFERENCE_FILE = "reference.json"
 INPUTS_FILE = "reference_inputs.parquet"
+_STRICTNESS = ("full", "redacted", "none")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +76,7 @@ class ReferenceSet:
         *,
         positions: Sequence[int],
         reasons: Sequence[str],
-        true_labels: Sequence[object] | None = None,
+        true_labels: Sequence[Any] | None = None,
         store_inputs: str = "full",
     ) -> Self:
         """Pin instances.
@@ -109,8 +116,29 @@ class ReferenceSet:
         return len(self.keys)
 
     def with_labels(self, labels: Sequence[Sequence[str]]) -> Self:
-        """Return the set with the labels to explain pinned, one sequence an instance."""
-        return replace(self, labels=tuple(tuple(item) for item in labels))
+        """Return the set with the labels to explain pinned, one sequence an instance.
+
+        From then on the true labels are needed for display only, and are dropped where no values
+        may be stored.
+        """
+        pinned = replace(self, labels=tuple(tuple(item) for item in labels))
+        return pinned.restricted(self.store_inputs)
+
+    def restricted(self, store_inputs: str) -> Self:
+        """Return the set under the stricter of its own and another rule of what may be stored.
+
+        Parameters
+        ----------
+        store_inputs : {"full", "redacted", "none"}
+
+        Returns
+        -------
+        ReferenceSet
+            Of the same digest.
+        """
+        strictest = max(self.store_inputs, store_inputs, key=_STRICTNESS.index)
+        true_labels = self.true_labels if strictest == "full" else (None,) * len(self)
+        return replace(self, store_inputs=strictest, true_labels=true_labels)
 
     @property
     def digest(self) -> str:
@@ -138,10 +166,7 @@ class ReferenceSet:
         text = json.dumps(data, ensure_ascii=False, indent=1)
         files = {REFERENCE_FILE: text.encode()}
         if self.store_inputs == "full" and self.inputs is not None:
-            buffer = io.BytesIO()
-            named = self.inputs.rename(columns=str)
-            named.to_parquet(buffer, index=False)
-            files[INPUTS_FILE] = buffer.getvalue()
+            files[INPUTS_FILE] = _parquet(self.inputs.rename(columns=str))
         return files
 
     @classmethod
@@ -167,6 +192,8 @@ class ReferenceSet:
         ReferenceSetError
             If the files are damaged, were written by a newer format, or lack what was not stored
             and cannot be found again in the data.
+        DigestMismatchError
+            If the instances, labels, or background are others than those that were pinned.
         """
         try:
             content = json.loads(files[REFERENCE_FILE])
@@ -179,6 +206,23 @@ class ReferenceSet:
                 f"the reference set has format {written!r}, expected {FORMAT}; upgrade mlflow-lime"
             )
             raise ReferenceSetError(msg)
+        try:
+            return cls._from_content(files, content, data, background)
+        except ReferenceSetError:
+            raise
+        except (MlflowLimeError, KeyError, TypeError, ValueError, OSError) as error:
+            what = f"{type(error).__name__}: {shorten(str(error), 200)}"
+            msg = f"the stored reference set cannot be read: {what}; replace it"
+            raise ReferenceSetError(msg) from error
+
+    @classmethod
+    def _from_content(
+        cls,
+        files: Mapping[str, bytes],
+        content: Mapping[str, Any],
+        data: pd.DataFrame | None,
+        background: Background | None,
+    ) -> Self:
         known = _background(content, background)
         found = cls(
             keys=tuple(content["keys"]),
@@ -196,7 +240,7 @@ class ReferenceSet:
                 f"the stored reference set is damaged: its content has digest {found.digest}, "
                 f"its label says {content['digest']}; replace it"
             )
-            raise ReferenceSetError(msg)
+            raise DigestMismatchError(msg)
         return found
 
 
@@ -215,8 +259,22 @@ def _background(content: Mapping[str, Any], background: Background | None) -> Ba
             f"with {content['background_digest']}; give the same background data, or replace "
             "the set"
         )
-        raise ReferenceSetError(msg)
+        raise DigestMismatchError(msg)
     return background
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        frame.to_parquet(buffer, index=False)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        # The cause would show a value of the data.
+        msg = (
+            f"the pinned instances cannot be stored as Parquet ({type(error).__name__}); give each "
+            "column values of one type, or set `store_inputs: redacted`"
+        )
+        raise DataError(msg) from None
+    return buffer.getvalue()
 
 
 def _inputs(
@@ -248,7 +306,7 @@ def _inputs(
             f"{len(wrong)} of {len(digests)} pinned instances have other content than when they "
             f"were pinned: {shorten(wrong)}; give the same data, or replace the reference set"
         )
-        raise ReferenceSetError(msg)
+        raise DigestMismatchError(msg)
     return inputs
 
 

@@ -32,6 +32,7 @@ _BOUNDS = {
 }
 _NO_BARS = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": 0}
 _MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "FEATURE_DISABLED"}
+_NO_ANSWER = ("Max retries exceeded", "Connection refused", "timed out")
 _DENIED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 
 
@@ -191,9 +192,12 @@ def where() -> str:
 
 
 def _unreachable(what: str, error: Exception) -> str:
+    reason = _first_line(error)
+    if any(sign in str(error) for sign in _NO_ANSWER):
+        reason = "no server answers there"
     return (
-        f"cannot ask {where()} for {what}: {_first_line(error)}; check that the server runs, and "
-        "that MLFLOW_TRACKING_URI names it"
+        f"cannot ask {where()} for {what}: {reason}; check that the server runs, and that "
+        "MLFLOW_TRACKING_URI names it"
     )
 
 

@@ -16,7 +16,7 @@ from mlflow_lime import names
 from mlflow_lime.config import Config, dump_config, load_config, parse_config
 from mlflow_lime.core.background import Background
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.errors import DataError, ModelError, shorten
+from mlflow_lime.errors import DataError, ModelError
 from mlflow_lime.report.items import Item, Metric, review_items
 from mlflow_lime.report.tables import explanations_frame
 from mlflow_lime.tracking.connection import quiet_autologging
@@ -195,6 +195,6 @@ def record_failure(run_id: str, error: Exception) -> None:
     try:
         client = MlflowClient()
         client.set_tag(run_id, names.TAG_STATUS, "failed")
-        client.set_tag(run_id, names.TAG_REASON, shorten(str(error), 4000))
+        client.set_tag(run_id, names.TAG_REASON, str(error)[:4000])
     except MlflowException:
         return

@@ -1,6 +1,7 @@
 """The reference set that a registered model pins: found by its tag, stored as artifacts."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -10,9 +11,15 @@ from mlflow.exceptions import MlflowException
 
 from mlflow_lime import names
 from mlflow_lime.core.background import Background
-from mlflow_lime.errors import DigestMismatchError, ReferenceSetError, shorten
-from mlflow_lime.reference.reference_set import REFERENCE_FILE, ReferenceSet
-from mlflow_lime.tracking.connection import impatient, translate_errors
+from mlflow_lime.errors import (
+    DataError,
+    DigestMismatchError,
+    ReferenceSetError,
+    VersionNotFoundError,
+    shorten,
+)
+from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE, ReferenceSet
+from mlflow_lime.tracking.connection import impatient, quiet_downloads, translate_errors
 from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["Pin", "read_pin", "read_reference", "write_pin"]
@@ -51,8 +58,7 @@ def read_reference(
     client: MlflowClient,
     pin: Pin,
     *,
-    data: pd.DataFrame | None = None,
-    background: Background | None = None,
+    again: Callable[[], tuple[pd.DataFrame, Background]] | None = None,
 ) -> ReferenceSet:
     """Download a pinned reference set.
 
@@ -60,37 +66,32 @@ def read_reference(
     ----------
     client : MlflowClient
     pin : Pin
-    data, background : optional
-        Needed where the set was stored without its inputs, or without its background.
+    again : callable, optional
+        Reads the data and the background again, where the set was stored without its instances.
 
     Raises
     ------
     ReferenceSetError
         If the run or its artifacts are gone, or the set cannot be read.
     DigestMismatchError
-        If the artifacts hold another set than the one that is pinned.
+        If the artifacts, or the data that was read again, hold another set than the pinned one.
     """
     digest, run_id = pin
-    files: dict[str, bytes] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            local = mlflow.artifacts.download_artifacts(
-                run_id=run_id,
-                artifact_path=names.REFERENCE_FOLDER,
-                dst_path=folder,
-                tracking_uri=client.tracking_uri,
-            )
-        except (MlflowException, OSError) as error:
-            msg = (
-                f"the pinned reference set {digest} is gone from run {run_id}: "
-                f"{shorten(str(error), 160)}; restore the run, or {_REPLACE}"
-            )
-            raise ReferenceSetError(msg) from error
-        for path in Path(local).iterdir():
-            files[path.name] = path.read_bytes()
+    _check_run(client, pin)
+    files = _download(client, pin)
     if REFERENCE_FILE not in files:
         msg = f"run {run_id} holds no {REFERENCE_FILE} for reference set {digest}; {_REPLACE}"
         raise ReferenceSetError(msg)
+    data, background = None, None
+    if INPUTS_FILE not in files and again is not None:
+        try:
+            data, background = again()
+        except DataError as error:
+            msg = (
+                f"reference set {digest} was stored without its instances, and the data that they "
+                f"were picked from cannot be read: {error}. Bring it back, or {_REPLACE}"
+            )
+            raise ReferenceSetError(msg) from error
     found = ReferenceSet.read(files, data=data, background=background)
     if found.digest != digest:
         msg = (
@@ -99,3 +100,37 @@ def read_reference(
         )
         raise DigestMismatchError(msg)
     return found
+
+
+def _check_run(client: MlflowClient, pin: Pin) -> None:
+    digest, run_id = pin
+    cure = f"restore it with `mlflow runs restore --run-id {run_id}`, or {_REPLACE}"
+    try:
+        with impatient(), translate_errors(f"run {run_id!r}"):
+            run = client.get_run(run_id)
+    except VersionNotFoundError as error:
+        msg = f"the pinned reference set {digest} is gone: {error}; {_REPLACE}"
+        raise ReferenceSetError(msg) from error
+    if run.info.lifecycle_stage != "active":
+        msg = f"run {run_id}, which holds the pinned reference set {digest}, is deleted; {cure}"
+        raise ReferenceSetError(msg)
+
+
+def _download(client: MlflowClient, pin: Pin) -> dict[str, bytes]:
+    digest, run_id = pin
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with quiet_downloads():
+                local = mlflow.artifacts.download_artifacts(
+                    run_id=run_id,
+                    artifact_path=names.REFERENCE_FOLDER,
+                    dst_path=folder,
+                    tracking_uri=client.tracking_uri,
+                )
+        except (MlflowException, OSError) as error:
+            msg = (
+                f"the pinned reference set {digest} is gone from run {run_id}: "
+                f"{shorten(str(error), 160)}; restore its artifacts, or {_REPLACE}"
+            )
+            raise ReferenceSetError(msg) from error
+        return {path.name: path.read_bytes() for path in Path(local).iterdir()}

@@ -13,7 +13,7 @@ from mlflow_lime.config import Config
 from mlflow_lime.core.background import Background
 from mlflow_lime.core.explain import Explainer, Outcome
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.core.labels import choose_labels
+from mlflow_lime.core.labels import LabelRule, choose_labels
 from mlflow_lime.errors import DataError, MlflowLimeError, did_you_mean, shorten
 from mlflow_lime.explainer import explainer_from_config
 from mlflow_lime.reference.pick import pick_instances
@@ -74,10 +74,14 @@ class Questions:
             self.reference.inputs.iloc[chosen], [self.keys[i] for i in chosen]
         )
         rules = [self.labels[i] or "auto" for i in chosen]
-        for _, outcome in self.explainer.stream(subjects, labels=rules, progress=progress):
-            yield self._redacted(outcome)
+        # A list of nothing but words would be one rule: the names of the labels.
+        open_ = all(rule == "auto" for rule in rules)
+        for _, outcome in self.explainer.stream(
+            subjects, labels="auto" if open_ else rules, progress=progress
+        ):
+            yield self.redacted(outcome)
 
-    def _redacted(self, outcome: Outcome) -> Outcome:
+    def redacted(self, outcome: Outcome) -> Outcome:
         """Take the instance's values out of an explanation where they may not be stored."""
         if self.reference.store_inputs == "full" or not isinstance(outcome, Explanation):
             return outcome
@@ -183,9 +187,17 @@ def pin_instances(
         background,
         positions=picked.positions,
         reasons=picked.reasons,
-        true_labels=None if target is None else frame[target].iloc[rows].tolist(),
+        true_labels=None if target is None else _as_classes(frame[target]).iloc[rows].tolist(),
         store_inputs=wish.store_inputs,
     )
+
+
+def _as_classes(target: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return whole numbers that are floats only because some are missing as whole numbers."""
+    if pd.api.types.is_float_dtype(target.dtype) and target.hasnans:
+        if (target.dropna() % 1 == 0).all():
+            return target.astype("Int64")
+    return target
 
 
 def feature_frame(
@@ -229,7 +241,11 @@ def _labels(
 ) -> list[tuple[str, ...]]:
     """Return the labels to pin: by rule, true labels first where the rule leaves it open."""
     names = scorer.class_names
-    rule = config.labels
+    rule: LabelRule = (
+        config.labels
+        if isinstance(config.labels, (str, int))
+        else [str(name) for name in config.labels]
+    )
     blank = np.zeros(len(names))
     needs_scores = scorer.mode == "classification" and (
         isinstance(rule, int) or rule == "predicted" or (rule == "auto" and len(names) > 2)

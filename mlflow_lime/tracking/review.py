@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import mlflow
@@ -16,11 +16,16 @@ from mlflow_lime import names
 from mlflow_lime.config import Config, dump_config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.errors import DigestMismatchError, MlflowLimeError, ModelError, shorten
+from mlflow_lime.errors import DigestMismatchError, ModelError
 from mlflow_lime.journal import Journal, journal_home
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.items import File, Item, Metric, Wanted, review_items
-from mlflow_lime.tracking.connection import quiet_autologging, translate_errors
+from mlflow_lime.tracking.connection import (
+    impatient,
+    quiet_autologging,
+    quiet_downloads,
+    translate_errors,
+)
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
 from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, write_pin
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer, new_reference, read_again
@@ -110,6 +115,7 @@ def review_version(
     config = config or Config()
     client = client or MlflowClient()
     ref = resolve_model(model_uri, client)
+    _given_run(client)
     pin = None if new_set else read_pin(client, ref)
     if pin is not None:
         _check_digest(pin[0], expected_digest)
@@ -117,7 +123,7 @@ def review_version(
         if done is not None:
             return done
     job = _Job(ref, config, client, progress)
-    with quiet_autologging():
+    with quiet_autologging(), quiet_downloads(), translate_errors(f"the review of {ref.label}"):
         return job.run(pin, expected_digest)
 
 
@@ -134,26 +140,33 @@ def _identity(ref: ModelVersionRef, config: Config, digest: str) -> str:
     return f"{ref.label}@{config.digest()}/{digest}"
 
 
-def _key(identity: str) -> str:
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+def _key(ref: ModelVersionRef, identity: str) -> str:
+    """Return a hash of the identity and the model, since a name may be registered anew."""
+    return hashlib.sha256(f"{identity} {ref.model_id or ''}".encode()).hexdigest()[:32]
+
+
+def _journal(ref: ModelVersionRef, identity: str) -> Journal:
+    return Journal(journal_home() / "journal" / f"{_key(ref, identity)}.jsonl")
 
 
 def _completed(
     client: MlflowClient, ref: ModelVersionRef, config: Config, digest: str
 ) -> Review | None:
     """Return the review that is there already, or None."""
-    run = _find_run(client, ref, _identity(ref, config, digest))
+    identity = _identity(ref, config, digest)
+    run = _find_run(client, ref, identity)
     if run is None or run.data.tags.get(names.TAG_STATUS) != "completed":
         return None
+    _journal(ref, identity).discard()  # there still, if a kill came after the last write
     metrics = {k: v for k, v in run.data.metrics.items() if k.startswith(names.PREFIX)}
     return Review(ref, run.info.run_id, digest, metrics, repeated=True)
 
 
 def _experiment(client: MlflowClient, ref: ModelVersionRef) -> str:
     """Return the experiment that the review run belongs to."""
-    own = os.environ.get("MLFLOW_RUN_ID")
-    if own:
-        return str(client.get_run(own).info.experiment_id)
+    given = _given_run(client)
+    if given is not None:
+        return str(given.info.experiment_id)
     if ref.experiment_id is not None:
         return ref.experiment_id
     chosen = os.environ.get("MLFLOW_EXPERIMENT_ID")
@@ -164,16 +177,30 @@ def _experiment(client: MlflowClient, ref: ModelVersionRef) -> str:
     return str(found.experiment_id) if found else "0"
 
 
+def _experiments(client: MlflowClient, ref: ModelVersionRef) -> list[str]:
+    """Return the experiments in which earlier reviews may be."""
+    return list(dict.fromkeys([_experiment(client, ref), ref.experiment_id or "0"]))
+
+
+def _given_run(client: MlflowClient) -> Run | None:
+    """Return the run that we were started in, as by `mlflow run`."""
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not run_id:
+        return None
+    with impatient(), translate_errors(f"run {run_id!r}, which MLFLOW_RUN_ID names,"):
+        return client.get_run(run_id)
+
+
 def _find_run(client: MlflowClient, ref: ModelVersionRef, identity: str) -> Run | None:
-    with translate_errors("the review runs"):
+    with impatient(), translate_errors("the review runs"):
         runs = client.search_runs(
-            [_experiment(client, ref)],
-            filter_string=f"tags.`{names.TAG_KEY}` = '{_key(identity)}'",
+            _experiments(client, ref),
+            filter_string=f"tags.`{names.TAG_KEY}` = '{_key(ref, identity)}'",
             order_by=["attributes.start_time ASC"],
             max_results=50,
         )
     done = [run for run in runs if run.data.tags.get(names.TAG_STATUS) == "completed"]
-    return (done or list(runs) or [None])[0]
+    return next(iter([*done, *runs]), None)
 
 
 @dataclass(slots=True, eq=False)
@@ -195,18 +222,22 @@ class _Job:
         else:
             reference = self._inherited(pin)
             scorer = load_scorer(self.ref.uri, self.config, reference.inputs)
-        questions = ask(reference, scorer, self.config)
         done = _completed(self.client, self.ref, self.config, reference.digest)
         if done is not None:
-            self._pin(pin, reference, done.run_id)
+            if pin is None and self.ref.name is not None:
+                # The run may have inherited this very set, and then holds no copy of it.
+                self._store(reference, done.run_id)
+                self._pin(reference, done.run_id)
             return done
         identity = _identity(self.ref, self.config, reference.digest)
         run = self._open_run(identity)
         with self._guarded(run):
+            self._note_origin(pin, run)
             if pin is None:
-                self._store(reference, run)
-            self._pin(pin, reference, run.info.run_id)
-            journal = Journal(journal_home() / "journal" / f"{_key(identity)}.jsonl")
+                self._store(reference, run.info.run_id)
+                self._pin(reference, run.info.run_id)
+            questions = ask(reference, scorer, self.config)
+            journal = _journal(self.ref, identity)
             with journal:
                 outcomes = list(self._explain(questions, journal))
             explanations = tuple(item for item in outcomes if isinstance(item, Explanation))
@@ -243,57 +274,73 @@ class _Job:
         )
 
     def _inherited(self, pin: Pin) -> ReferenceSet:
-        self.notes.append(f"the reference set {pin[0]} is inherited from run {pin[1]}")
         return inherited_reference(self.client, self.ref, self.config, pin)
 
     # The review run
 
     def _open_run(self, identity: str) -> Run:
         """Return the run of an interrupted attempt, the run that we were started in, or a new."""
-        found = _find_run(self.client, self.ref, identity)
-        given = os.environ.get("MLFLOW_RUN_ID")
         tags = {
             names.TAG_STATUS: "started",
             names.TAG_IDENTITY: identity,
-            names.TAG_KEY: _key(identity),
+            names.TAG_KEY: _key(self.ref, identity),
         }
-        if found is not None:
-            run = found
+        run = _find_run(self.client, self.ref, identity)
+        if run is not None:
             self.client.update_run(run.info.run_id, status="RUNNING")
-        elif given:
-            run = self.client.get_run(given)
+            if names.TAG_REASON in run.data.tags:
+                self.client.delete_tag(run.info.run_id, names.TAG_REASON)
         else:
-            if self.ref.run_id is not None and self.ref.run_active:
-                tags["mlflow.parentRunId"] = self.ref.run_id
-            run = self.client.create_run(
-                _experiment(self.client, self.ref), run_name=f"lime {self.ref.label}"
-            )
+            run = _given_run(self.client)
+        key = tags[names.TAG_KEY]
+        if run is None or run.data.tags.get(names.TAG_KEY, key) != key:
+            # None, or one that holds another review already.
+            return self._new_run(tags, parent=run)
         for key, value in tags.items():
             self.client.set_tag(run.info.run_id, key, value)
         return run
+
+    def _new_run(self, tags: dict[str, str], parent: Run | None) -> Run:
+        above = parent.info.run_id if parent else self.ref.run_id if self.ref.run_active else None
+        if above is not None:
+            tags = {**tags, "mlflow.parentRunId": above}
+        # With its tags at once: without them, nobody would find it after a kill.
+        return self.client.create_run(
+            _experiment(self.client, self.ref), run_name=f"lime {self.ref.label}", tags=tags
+        )
+
+    def _note_origin(self, pin: Pin | None, run: Run) -> None:
+        """Note where the reference set is from; what an earlier attempt noted stays."""
+        if pin is not None and pin[1] == run.info.run_id:
+            self.notes.extend(run.data.tags.get(names.TAG_NOTES, "").splitlines())
+        elif pin is not None:
+            self.notes.append(f"the reference set {pin[0]} is inherited from run {pin[1]}")
+        if self.notes:
+            text = "\n".join(self.notes)[:4000]
+            self.client.set_tag(run.info.run_id, names.TAG_NOTES, text)
 
     @contextmanager
     def _guarded(self, run: Run) -> Iterator[None]:
         """Leave a review that does not end well visible as such."""
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             self._close(run, "interrupted", "KILLED", "interrupted; run it again to go on")
             raise
         except Exception as error:
-            self._close(run, "failed", "FAILED", shorten(str(error), 4000))
+            self._close(run, "failed", "FAILED", str(error)[:4000])
             raise
 
     def _close(self, run: Run, status: str, run_status: str, reason: str) -> None:
-        self.client.set_tag(run.info.run_id, names.TAG_STATUS, status)
-        self.client.set_tag(run.info.run_id, names.TAG_REASON, reason)
-        if os.environ.get("MLFLOW_RUN_ID") != run.info.run_id:
-            self.client.set_terminated(run.info.run_id, run_status)
+        # A store that does not answer must not hide the error that is on its way.
+        with impatient(), suppress(MlflowException):
+            self.client.set_tag(run.info.run_id, names.TAG_STATUS, status)
+            self.client.set_tag(run.info.run_id, names.TAG_REASON, reason)
+            if os.environ.get("MLFLOW_RUN_ID") != run.info.run_id:
+                self.client.set_terminated(run.info.run_id, run_status)
 
     def _finish(self, run: Run, journal: Journal) -> None:
         run_id = run.info.run_id
-        if self.notes:
-            self.client.set_tag(run_id, names.TAG_NOTES, "\n".join(self.notes)[:4000])
         if os.environ.get("MLFLOW_RUN_ID") != run_id:
             self.client.set_terminated(run_id, "FINISHED")
         # The very last write: whatever is not marked so is taken up again.
@@ -302,26 +349,36 @@ class _Job:
 
     # The reference set
 
-    def _store(self, reference: ReferenceSet, run: Run) -> None:
+    def _store(self, reference: ReferenceSet, run_id: str) -> None:
         files = [
             File(f"{names.REFERENCE_FOLDER}/{name}", content)
             for name, content in reference.files().items()
         ]
-        write_items(self.client, files, Destination(run.info.run_id, run.info.start_time))
+        write_items(self.client, files, Destination(run_id, timestamp=0))
 
-    def _pin(self, pin: Pin | None, reference: ReferenceSet, run_id: str) -> None:
-        if pin is None:
-            write_pin(self.client, self.ref, (reference.digest, run_id))
+    def _pin(self, reference: ReferenceSet, run_id: str) -> None:
+        write_pin(self.client, self.ref, (reference.digest, run_id))
 
     # Explaining and logging
 
     def _explain(self, questions: Questions, journal: Journal) -> Iterator[Outcome]:
         """Yield outcomes in the order of the set: those in the journal, then the rest."""
-        known = {outcome.key: outcome for outcome in journal.read()}
-        known = {k: v for k, v in known.items() if isinstance(v, Explanation)}
-        for outcome in questions.answer(skip=set(known), progress=self.progress):
-            journal.add(outcome)
-            known[outcome.key] = outcome
+        known: dict[str, Outcome] = {
+            outcome.key: questions.redacted(outcome)
+            for outcome in journal.read()
+            if isinstance(outcome, Explanation)
+        }
+        try:
+            for outcome in questions.answer(skip=set(known), progress=self.progress):
+                journal.add(outcome)
+                known[outcome.key] = outcome
+        except ModelError as error:
+            if not known:
+                raise
+            # All that are left fail, as where only the failing ones are left after a kill.
+            kind = type(error).__name__
+            for key in questions.keys:
+                known.setdefault(key, FailedExplanation(key, str(error), kind))
         for key in questions.keys:
             yield known[key]
 
@@ -349,11 +406,11 @@ class _Job:
         _log_inputs(self.client, run.info.run_id, to, self.ref)
         metrics = write_items(self.client, items, to)
         if self.ref.run_active and self.ref.run_id not in (None, run.info.run_id):
-            shown = [
+            shown: list[Item] = [Metric(name, value) for name, value in metrics.items()]
+            shown += [
                 item
                 for item in items
-                if isinstance(item, Metric)
-                or (isinstance(item, File) and item.path == names.OVERVIEW_PICTURE)
+                if isinstance(item, File) and item.path == names.OVERVIEW_PICTURE
             ]
             write_items(self.client, shown, replace(to, run_id=str(self.ref.run_id)))
         tag_version(self.client, self.ref, items)
@@ -381,16 +438,12 @@ def _log_inputs(client: MlflowClient, run_id: str, to: Destination, ref: ModelVe
 def inherited_reference(
     client: MlflowClient, ref: ModelVersionRef, config: Config, pin: Pin
 ) -> ReferenceSet:
-    """Return the reference set that a model pins; rows that were not stored are read again."""
-    try:
-        return read_reference(client, pin)
-    except DigestMismatchError:
-        raise
-    except MlflowLimeError as error:
-        if "store_inputs" not in str(error):
-            raise
-        data, background = read_again(ref, config, client)
-        return read_reference(client, pin, data=data, background=background)
+    """Return the reference set that a model pins; rows that were not stored are read again.
+
+    The stricter of the set's and the configuration's `store_inputs` holds.
+    """
+    found = read_reference(client, pin, again=lambda: read_again(ref, config, client))
+    return found.restricted(config.reference.store_inputs)
 
 
 def wanted_outputs(config: Config) -> Wanted:
@@ -428,7 +481,8 @@ def load_explanations(model_uri: str, *, client: MlflowClient | None = None) -> 
 
     client = client or MlflowClient()
     run_id = _review_run(model_uri, client)
-    text = mlflow.artifacts.load_text(f"runs:/{run_id}/{names.EXPLANATIONS_JSON}")
+    with quiet_downloads(), translate_errors(f"the explanations in run {run_id!r}"):
+        text = mlflow.artifacts.load_text(f"runs:/{run_id}/{names.EXPLANATIONS_JSON}")
     explanations, _ = read_explanations_json(text)
     return explanations
 
@@ -437,14 +491,21 @@ def _review_run(model_uri: str, client: MlflowClient) -> str:
     if model_uri.startswith("runs:/") and "/" not in model_uri.removeprefix("runs:/"):
         return model_uri.removeprefix("runs:/")
     ref = resolve_model(model_uri, client)
-    runs = client.search_runs(
-        [_experiment(client, ref)],
-        filter_string=f"tags.`{names.TAG_STATUS}` = 'completed'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1000,
-    )
-    for run in runs:
-        if run.data.tags.get(names.TAG_IDENTITY, "").startswith(f"{ref.label}@"):
-            return str(run.info.run_id)
-    msg = f"{ref.label} has not been explained; run `mlflow-lime explain {ref.uri}`"
-    raise ModelError(msg)
+    token: str | None = None
+    while True:
+        with impatient(), translate_errors("the review runs"):
+            runs = client.search_runs(
+                _experiments(client, ref),
+                filter_string=f"tags.`{names.TAG_STATUS}` = 'completed'",
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
+            )
+        for run in runs:
+            identity = run.data.tags.get(names.TAG_IDENTITY, "")
+            ours = identity.startswith(f"{ref.label}@")
+            if ours and run.data.tags.get(names.TAG_KEY) == _key(ref, identity):
+                return str(run.info.run_id)
+        token = runs.token
+        if not token:
+            msg = f"{ref.label} has not been explained; run `mlflow-lime explain {ref.uri}`"
+            raise ModelError(msg)

@@ -105,3 +105,113 @@ def log() -> Any:
 @pytest.fixture
 def signature(table: pd.DataFrame) -> Any:
     return infer_signature(table, np.array([0, 1]))
+
+
+@pytest.fixture(autouse=True)
+def lime_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Journals in a folder of the test's own, and no run given from outside."""
+    home = tmp_path / "lime-home"
+    monkeypatch.setenv("MLFLOW_LIME_HOME", str(home))
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    return home
+
+
+class Desk:
+    """A registered model on a small table, with everything needed to explain its versions."""
+
+    def __init__(self, folder: Path, name: str, frame: pd.DataFrame) -> None:
+        self.folder = folder
+        self.name = name
+        self.frame = frame
+        self.columns = [name for name in frame.columns if name not in ("target", "who")]
+        self.data = folder / "data.parquet"
+        frame.to_parquet(self.data, index=False)
+        self.client = MlflowClient()
+
+    def register(self, model: Any = None, *, target: Any = None, **options: Any) -> str:
+        """Fit, log and register a version, and return its URI."""
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression() if model is None else model
+        model.fit(self.frame[self.columns], self.frame["target"] if target is None else target)
+        options.setdefault("registered_model_name", self.name)
+        options.setdefault("serialization_format", "cloudpickle")
+        info = logged(mlflow.sklearn, model, **options)
+        number = info.registered_model_version
+        return info.model_uri if number is None else f"models:/{self.name}/{number}"
+
+    def config(self, **changes: Any) -> Any:
+        """Return a small configuration; sections are given as dicts."""
+        from mlflow_lime.config import Config
+
+        sections: dict[str, Any] = {
+            "data": {"source": str(self.data), "target": "target"},
+            "reference": {"count": 5},
+            "sampling": {"rows": 32, "max_rows": 32},
+            "outputs": {"pictures": False},
+        }
+        for key, value in changes.items():
+            both = isinstance(value, dict) and key in sections
+            sections[key] = {**sections[key], **value} if both else value
+        config = Config.model_validate(sections)
+        return config.in_folder(self.folder)
+
+    def explain(self, uri: str, config: Any = None, **options: Any) -> Any:
+        from mlflow_lime.tracking.review import review_version
+
+        return review_version(uri, config or self.config(), **options)
+
+    def runs(self) -> list[Any]:
+        """Return the review runs of this model, oldest first."""
+        found = self.client.search_runs(
+            [e.experiment_id for e in self.client.search_experiments()],
+            filter_string="tags.`lime.status` != ''",
+            order_by=["attributes.start_time ASC"],
+        )
+        return [run for run in found if run.data.tags["lime.identity"].startswith(f"{self.name}/")]
+
+    def points(self, run_id: str) -> dict[str, int]:
+        """Return how many points each of our metrics has in a run."""
+        names = [key for key in self.client.get_run(run_id).data.metrics if key[:5] == "lime/"]
+        return {name: len(self.client.get_metric_history(run_id, name)) for name in names}
+
+    def artifacts(self, run_id: str, path: str | None = None) -> dict[str, bytes]:
+        """Return every artifact of a run, by path."""
+        found: dict[str, bytes] = {}
+        for entry in self.client.list_artifacts(run_id, path):
+            if entry.is_dir:
+                found |= self.artifacts(run_id, entry.path)
+            else:
+                local = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/{entry.path}")
+                found[entry.path] = Path(local).read_bytes()
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+    """A desk with seven numeric columns, a binary target, and a column of names."""
+    random = np.random.default_rng(11)
+    values = {f"x{i}": random.normal(40, 10, 80).round(4) for i in range(7)}
+    frame = pd.DataFrame(values)
+    frame["target"] = (frame["x0"] + frame["x1"] / 2 > 60).astype(int)
+    frame["who"] = [f"person-{i:02d}" for i in range(80)]
+    name = f"credit-{abs(hash(request.node.nodeid)) % 10**12}"
+    made = Desk(tmp_path, name, frame)
+    made.columns = [f"x{i}" for i in range(7)]
+    return made
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
+    """Everything that models are asked for while they are explained."""
+    from mlflow_lime.tracking.model import ScoringFunction
+
+    frames: list[pd.DataFrame] = []
+    score = ScoringFunction.score
+
+    def spy(self: ScoringFunction, inputs: Any) -> Any:
+        frames.append(inputs.copy())
+        return score(self, inputs)
+
+    monkeypatch.setattr(ScoringFunction, "score", spy)
+    return frames
