@@ -33,7 +33,9 @@ def main() -> None:
     }
     accuracies = [register(name, model, train, test) for name, model in models.items()]
 
-    config = mlflow_lime.load_config(HERE / "lime.yaml")
+    config = mlflow_lime.parse_config(
+        {"config": str(HERE / "lime.yaml"), "data": {"source": str(FOLDER / "test.csv")}}
+    )
     reviews = []
     for version in (1, 2):
         print(f"\nExplaining {MODEL} version {version} ...")

@@ -1,0 +1,51 @@
+"""What users import and what is logged: both are interfaces that do not drift by accident."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import mlflow_lime
+from mlflow_lime import names
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.mark.parametrize("name", mlflow_lime.__all__)
+def test_a_public_name_can_be_imported(name):
+    assert getattr(mlflow_lime, name) is not None
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Explane'"):
+        mlflow_lime.Explane  # noqa: B018
+
+
+def test_the_logged_metrics_are_those_that_gates_may_rest_on():
+    assert list(names.METRICS) == [
+        "lime/fidelity_r2",
+        "lime/fidelity_r2_p10",
+        "lime/local_gap",
+        "lime/decision_agreement",
+        "lime/stability_topk",
+        "lime/ess_share",
+        "lime/converged_share",
+        "lime/flat_share",
+        "lime/rows_predicted",
+        "lime/instances",
+        "lime/failed",
+        "lime/seconds",
+    ]
+
+
+def test_the_documentation_lists_every_logged_metric_with_its_meaning():
+    page = (DOCS / "logged-names.md").read_text()
+    rows = dict(re.findall(r"^\| `(lime/[a-z0-9_]+)` \| (.+) \|$", page, flags=re.MULTILINE))
+    assert rows == names.METRICS
+
+
+def test_the_documentation_lists_every_tag_and_artifact():
+    page = (DOCS / "logged-names.md").read_text()
+    for value in vars(names).values():
+        if isinstance(value, str) and value.startswith(("lime", "lime/")) and "\n" not in value:
+            assert f"`{value}" in page, value
