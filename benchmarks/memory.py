@@ -59,7 +59,8 @@ def main() -> None:
     n_instances = 100 if options.quick else N_INSTANCES
     print(f"{n_instances} instances, 200 features, everything by default; target <= {MOST_MB:g} MB")
     print(
-        f"{'':10s} {'model MB':>9s} {'peak above':>11s} {'explanations':>13s} {'rows':>10s} {'s':>6s}"
+        f"{'':10s} {'model MB':>9s} {'peak above':>11s} {'explanations':>13s} {'rows':>10s} "
+        f"{'s':>6s}"
     )
     for name in ("logistic",) if options.quick else ("logistic", "boosting", "forest"):
         work = workload("wide", name)

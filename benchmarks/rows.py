@@ -15,6 +15,7 @@ import argparse
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def rows_needed(sds: Sequence[float], target: float) -> str:
     pairs = list(zip(ROWS, sds, strict=True))
     if sds[0] <= target:
         return f"<= {ROWS[0]}"
-    for (n, sd), (n_next, sd_next) in zip(pairs, pairs[1:], strict=False):
+    for (n, sd), (n_next, sd_next) in pairwise(pairs):
         if sd_next <= target:
             share = np.log(sd / target) / np.log(sd / sd_next)
             return f"about {n * (n_next / n) ** share:.0f}"

@@ -1,4 +1,4 @@
-"""What the benchmarks share: fitted models, explainers for them, the reference package, verdicts."""
+"""What the benchmarks share: fitted models, explainers, the reference package, verdicts."""
 
 import time
 import warnings
@@ -55,6 +55,7 @@ class Workload:
 
     @property
     def mode(self) -> str:
+        """What the model does."""
         return "regression" if self.label is None else "classification"
 
     def one(self, inputs: Any) -> Any:
@@ -147,6 +148,7 @@ class Ours:
         self.domain = table_domain(background, representation, as_array=True)
 
     def explainer(self, sampling: Sampling) -> Explainer:
+        """Return an explainer under one sampling."""
         work = self.work
         return Explainer(self.domain, work.predict, mode=work.mode, sampling=sampling)
 
@@ -209,6 +211,7 @@ class Lime:
         return weights, float(found.intercept[key]), Neighbourhood(*seen[0])
 
     def weights(self, row: Any, n_rows: int, seed: int) -> Any:
+        """Return the weights of all features."""
         return self.explain(row, n_rows, seed)[0]
 
 

@@ -65,7 +65,7 @@ def estimate(explainer: Explainer, subjects: Sequence[Subject]) -> Estimate:
         If the model fails on perturbed rows.
     """
     moving = [subject for subject in subjects if subject.n_active > 0]
-    pace = _pace(explainer, moving or subjects)
+    pace = _pace(explainer, moving[0]) if moving else Pace(0.0, 0.0)
     plans = [explainer.plan(subject) for subject in moving]
     if explainer.domain.shared:
         plans = plans[:1]
@@ -82,13 +82,13 @@ def estimate(explainer: Explainer, subjects: Sequence[Subject]) -> Estimate:
     return Estimate(tuple(order), (first, most), seconds)
 
 
-def _pace(explainer: Explainer, subjects: Sequence[Subject]) -> Pace:
+def _pace(explainer: Explainer, subject: Subject) -> Pace:
     """Time a small and a larger call with perturbed rows of one instance."""
     few = 2
-    _seconds(explainer, subjects[0], few)  # the first call of a model is slower than the rest
-    small = _seconds(explainer, subjects[0], few)
+    _seconds(explainer, subject, few)  # the first call of a model is slower than the rest
+    small = _seconds(explainer, subject, few)
     many = int(np.clip(PATIENCE / (max(small, 1e-9) / few), 2 * few, PROBE_ROWS))
-    large = _seconds(explainer, subjects[0], many)
+    large = _seconds(explainer, subject, many)
     row = max(large - small, 0.0) / (many - few)
     return Pace(call=max(small - few * row, 0.0), row=row)
 

@@ -14,6 +14,7 @@ _ENVIRONMENT = {
     # Read once, when mlflow is imported.
     "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
+_LOGGERS = ("mlflow", "urllib3")
 
 
 @contextmanager
@@ -31,19 +32,21 @@ def quiet() -> Iterator[None]:
     """
     added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(added)
-    logger = logging.getLogger("mlflow")
-    level, disabled = logger.level, logging.root.manager.disable
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels, disabled = [logger.level for logger in loggers], logging.root.manager.disable
     # Alembic's INFO on a fresh store: MLflow sets its level anew for every migration.
     logging.disable(max(logging.INFO, disabled))
     if "MLFLOW_LOGGING_LEVEL" in added:
-        logger.setLevel(logging.ERROR)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         logging.disable(disabled)
         for name in added:
             os.environ.pop(name, None)

@@ -138,7 +138,7 @@ def _failures(failed: Sequence[FailedExplanation]) -> Iterator[str]:
     if not failed:
         return
     yield ""
-    yield f"{len(failed)} instances failed"
+    yield f"{len(failed)} instance{'s' if len(failed) > 1 else ''} failed"
     reasons = Counter(item.reason for item in failed)
     for reason, count in reasons.most_common(_REASONS):
         keys = [item.key for item in failed if item.reason == reason]

@@ -354,7 +354,9 @@ def _moments(numbers: NDArray[np.float64]) -> tuple[float, float]:
     known = numbers[np.isfinite(numbers)]
     if len(known) == 0:
         return float("nan"), float("nan")
-    return float(known.mean()), float(known.std())
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = float(known.mean()), float(known.std())
+    return (mean, std) if np.isfinite(std) else (float("nan"), float("nan"))
 
 
 def _bin_edges(numbers: NDArray[np.float64], labels: NDArray[Any] | None) -> dict[str, list[float]]:
@@ -362,13 +364,19 @@ def _bin_edges(numbers: NDArray[np.float64], labels: NDArray[Any] | None) -> dic
     if not known.any():
         return {}
     edges = {
-        "quartile": np.unique(np.percentile(numbers[known], [25, 50, 75])).tolist(),
-        "decile": np.unique(np.percentile(numbers[known], np.arange(10, 100, 10))).tolist(),
+        "quartile": _percentiles(numbers[known], [25, 50, 75]),
+        "decile": _percentiles(numbers[known], list(range(10, 100, 10))),
     }
     if labels is not None:
         known = known & (labels >= 0)
         edges["entropy"] = _entropy_edges(numbers[known], labels[known])
     return edges
+
+
+def _percentiles(numbers: NDArray[np.float64], shares: list[int]) -> list[float]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        edges = np.unique(np.percentile(numbers, shares))
+    return [float(edge) for edge in edges if np.isfinite(edge)]
 
 
 def _entropy_edges(numbers: NDArray[np.float64], labels: NDArray[Any]) -> list[float]:

@@ -15,6 +15,7 @@ from mlflow_lime.core.background import Background, BackgroundPart
 from mlflow_lime.core.columns import (
     ColumnKind,
     as_numbers,
+    as_series,
     column_kind,
     format_edges,
     format_value,
@@ -108,7 +109,7 @@ class BinnedTable:
             if edges is None:
                 bins[j] = row.codes[j]
             else:
-                bins[j] = _bins(as_numbers(_series(row.values[part.columns[0]])), edges)[0]
+                bins[j] = _bins(as_numbers(as_series(row.values[part.columns[0]])), edges)[0]
         return bins
 
     def _text(
@@ -229,7 +230,7 @@ def _choose_edges(
 
 def _edge_texts(part: BackgroundPart, edges: NDArray[np.float64]) -> list[str]:
     """Return edges as a person reads them; those of dates are seconds."""
-    series = _series(part.values[0])
+    series = as_series(part.values[0])
     if column_kind(series) is not ColumnKind.DATETIME:
         return format_edges(edges.tolist())
     make = pd.Timedelta if pd.api.types.is_timedelta64_dtype(series.dtype) else pd.Timestamp
@@ -240,14 +241,10 @@ def _level_bins(part: BackgroundPart, edges: NDArray[np.float64] | None) -> NDAr
     """Return the bin of each level, shape (LEVELS,)."""
     if edges is None:
         return part.codes.astype(np.int16)
-    return _bins(as_numbers(_series(part.values[0])), edges)[part.codes]
+    return _bins(as_numbers(as_series(part.values[0])), edges)[part.codes]
 
 
 def _bins(numbers: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int16]:
     """Return the bin of each number; missing ones have a bin of their own, the last."""
     found = np.searchsorted(edges, numbers, side="left")
     return np.where(np.isnan(numbers), len(edges) + 1, found).astype(np.int16)
-
-
-def _series(values: Any) -> pd.Series:
-    return pd.Series(values)

@@ -1,7 +1,7 @@
 """Columns of a table: what kind they are, how they are ranked, written, and read by a person."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -15,6 +15,7 @@ from mlflow_lime.errors import DataError, shorten
 __all__ = [
     "ColumnKind",
     "as_numbers",
+    "as_series",
     "column_array",
     "column_kind",
     "conform",
@@ -59,7 +60,7 @@ def column_kind(series: pd.Series) -> ColumnKind:
         return ColumnKind.NUMERIC
     if inferred in ("datetime", "datetime64", "date"):
         return ColumnKind.DATETIME
-    if inferred in ("string", "boolean", "empty", "categorical", "mixed-integer"):
+    if inferred in ("string", "boolean", "empty", "categorical", "interval", "mixed-integer"):
         return ColumnKind.CATEGORY
     if inferred == "mixed" and series.dropna().map(pd.api.types.is_scalar).all():
         return ColumnKind.CATEGORY
@@ -75,6 +76,11 @@ def column_array(series: pd.Series) -> Any:
     if isinstance(series.dtype, np.dtype):
         return series.to_numpy()
     return series.array
+
+
+def as_series(values: Any, name: Hashable = None) -> "pd.Series[Any]":
+    """Return values as a series of their own type; pandas would guess that of objects."""
+    return pd.Series(values, name=name, dtype=values.dtype, copy=False)
 
 
 def as_numbers(series: pd.Series) -> NDArray[np.float64]:
@@ -114,7 +120,7 @@ def _is_mixed(series: pd.Series) -> bool:
 
 def encode_values(values: Any) -> dict[str, Any]:
     """Return a column's values as JSON; `decode_values` reads them back with their type."""
-    series = pd.Series(values)
+    series = as_series(values)
     encoded: dict[str, Any] = {"dtype": str(series.dtype)}
     if isinstance(series.dtype, pd.CategoricalDtype):
         encoded["dtype"] = "category"
@@ -227,7 +233,7 @@ def _conform_one(value: Any, dtype: Any) -> Any:
 
 def _cast(values: Any, dtype: Any) -> Any | None:
     """Return values of another type, or None where that would change them."""
-    given: pd.Series[Any] = pd.Series(values)
+    given = as_series(values)
     try:
         with np.errstate(all="ignore"):
             if isinstance(dtype, pd.CategoricalDtype):
@@ -264,6 +270,10 @@ def format_value(value: Any) -> str:
         return "missing"
     if isinstance(value, (bool, np.bool_, str)):
         return str(value)
+    if isinstance(value, np.datetime64):
+        return format_value(pd.Timestamp(value))
+    if isinstance(value, np.timedelta64):
+        return format_value(pd.Timedelta(value))
     if isinstance(value, (int, np.integer)):
         return str(int(value))
     if isinstance(value, (float, np.floating)):

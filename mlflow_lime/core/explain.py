@@ -247,7 +247,8 @@ class Explainer:
                 yield task.subject, _failure(task.subject, failed[id(task)])
                 continue
             outcome = self._outcome(task)
-            promised = sum(self._next_rows(other) for other in waiting if other.round)
+            limited = waiting if self.budget.rows is not None else ()
+            promised = sum(self._next_rows(other) for other in limited if other.round)
             if self._done(task, outcome, promised):
                 yield task.subject, outcome
             else:

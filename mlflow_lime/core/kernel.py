@@ -120,7 +120,9 @@ def effective_share(weights: FloatArray) -> float:
     >>> effective_share(np.array([1.0, 1.0, 0.0, 0.0]))
     0.5
     """
-    total = weights.sum()
-    if total == 0:
+    largest = weights.max(initial=0.0)
+    if largest == 0:
         return 0.0
+    weights = weights / largest  # squares of tiny weights would vanish
+    total = weights.sum()
     return float(total * total / (len(weights) * (weights @ weights)))

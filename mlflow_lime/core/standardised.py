@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.background import Background
-from mlflow_lime.core.columns import ColumnKind, as_numbers, column_array, column_kind
+from mlflow_lime.core.columns import ColumnKind, as_numbers, as_series, column_array, column_kind
 from mlflow_lime.core.copula import NORMAL_SCORES, correlate
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
@@ -64,7 +64,7 @@ class StandardisedTable:
         self.scaled = [part.kind == "numeric" and part.std > 0 for part in parts]
         self.normal = [
             scaled
-            and column_kind(pd.Series(part.values[0])) is ColumnKind.NUMERIC
+            and column_kind(as_series(part.values[0])) is ColumnKind.NUMERIC
             and part.values[0].dtype != object
             for scaled, part in zip(self.scaled, parts, strict=True)
         ]
@@ -94,7 +94,7 @@ class StandardisedTable:
         return make_subject(self.table, row, key, texts, fixed)
 
     def _own(self, row: Row, j: int) -> float:
-        return float(as_numbers(pd.Series(row.values[self.table.parts[j].columns[0]]))[0])
+        return float(as_numbers(as_series(row.values[self.table.parts[j].columns[0]]))[0])
 
     def _continuous(self, row: Row, j: int) -> bool:
         """Return whether part `j` is on the scale of standard deviations for this instance."""
@@ -129,7 +129,7 @@ class StandardisedTable:
         """Return the values that part `j` takes at some levels, as numbers."""
         part = self.table.parts[j]
         if not self.normal[j]:
-            return as_numbers(pd.Series(part.values[0]))[part.codes[levels]]
+            return as_numbers(as_series(part.values[0]))[part.codes[levels]]
         centre = part.mean if self.shared else self._own(row, j)
         numbers: NDArray[np.float64] = centre + part.std * NORMAL_SCORES[levels]
         kind = part.values[0].dtype

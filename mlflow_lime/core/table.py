@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlflow_lime.core.background import Background, BackgroundPart
 from mlflow_lime.core.columns import (
     ColumnKind,
+    as_series,
     column_array,
     column_kind,
     conform,
@@ -150,10 +151,12 @@ class Table:
         return pd.DataFrame(array, columns=pd.Index(self.columns))
 
     def _check_kind(self, column: Hashable, series: pd.Series) -> None:
-        known = pd.Series(self.values[column], name=column)
+        known = as_series(self.values[column], column)
         if series.isna().all() or known.isna().all():
             return
         expected, got = column_kind(known), column_kind(series)
+        if pd.api.types.infer_dtype(known, skipna=True).startswith("mixed"):
+            return
         if isinstance(known.dtype, pd.CategoricalDtype) and got is not expected:
             expected = column_kind(known.dtype.categories.to_series())
         numeric_codes = {expected, got} <= {ColumnKind.NUMERIC, ColumnKind.CATEGORY} and (
@@ -226,14 +229,14 @@ class Table:
         arrays = {}
         for column in self.columns:
             pool = _join([self.values[column], *(row.values[column] for row in rows)])
-            arrays[column] = pool.take(codes[column])
+            arrays[column] = as_series(pool.take(codes[column]))
         return pd.DataFrame(arrays, columns=pd.Index(self.columns), copy=False)
 
     def originals(self, rows: Sequence[Row]) -> Any:
         """Return the instances themselves as the model reads them."""
         if all(row.numbers is not None for row in rows):
             return self.from_numbers(np.array([row.numbers for row in rows]))
-        arrays = {c: _join([row.values[c] for row in rows]) for c in self.columns}
+        arrays = {c: as_series(_join([row.values[c] for row in rows])) for c in self.columns}
         frame = pd.DataFrame(arrays, columns=pd.Index(self.columns))
         return frame.to_numpy() if self.as_array else frame
 
@@ -272,6 +275,10 @@ def row_digest(row: Row) -> str:
 def _canonical(value: Any) -> object:
     if not isinstance(value, str) and pd.isna(value):
         return None
+    if isinstance(value, np.datetime64):
+        return str(pd.Timestamp(value))
+    if isinstance(value, np.timedelta64):
+        return str(pd.Timedelta(value))
     if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
         number = float(value) + 0.0  # no negative zero
         whole = isinstance(value, (int, np.integer)) and int(number) != int(value)
@@ -298,7 +305,7 @@ def _join(arrays: Sequence[Any]) -> Any:
         return np.concatenate(arrays)
     if all(isinstance(array, pd.Categorical) for array in arrays):
         arrays = _same_categories(arrays)
-    return column_array(pd.concat([pd.Series(array) for array in arrays], ignore_index=True))
+    return column_array(pd.concat([as_series(array) for array in arrays], ignore_index=True))
 
 
 def _same_categories(arrays: Sequence[pd.Categorical]) -> list[pd.Categorical]:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.background import Background
-from mlflow_lime.core.columns import as_numbers
+from mlflow_lime.core.columns import as_numbers, as_series
 from mlflow_lime.core.copula import NORMAL_SCORES, condition
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
@@ -214,10 +214,10 @@ def own_scores(table: Table, row: Row) -> NDArray[np.float64]:
             low, high = np.searchsorted(part.codes, [code, code + 1])
             scores[j] = NORMAL_SCORES[min(int(low + high) // 2, LEVELS - 1)]
         elif part.kind == "numeric":
-            own = float(as_numbers(pd.Series(row.values[part.columns[0]]))[0])
+            own = float(as_numbers(as_series(row.values[part.columns[0]]))[0])
             if np.isnan(own):
                 continue
-            known = as_numbers(pd.Series(part.values[0]))
+            known = as_numbers(as_series(part.values[0]))
             below = int(np.searchsorted(known, own))
             level = int(np.searchsorted(part.codes, min(below, part.n_values - 1)))
             scores[j] = NORMAL_SCORES[min(level, LEVELS - 1)]

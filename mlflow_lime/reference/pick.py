@@ -209,20 +209,21 @@ def _query(frame: pd.DataFrame, wish: Wish) -> Picked:
         msg = f"query {shorten(expression)} may not use '@' or '__'; name columns and values only"
         raise DataError(msg)
     try:
-        found: Any = frame.reset_index(drop=True).query(expression, engine="python")
+        fits: Any = frame.eval(expression, engine="python")
     except Exception as error:
         msg = (
             f"query {shorten(expression)} cannot be evaluated: {shorten(str(error))}; "
             "write it as for DataFrame.query, with `back ticks` around names with spaces"
         )
         raise DataError(msg) from error
-    if not isinstance(found, pd.DataFrame):
+    if not isinstance(fits, pd.Series) or not pd.api.types.is_bool_dtype(fits.dtype):
         msg = f"query {shorten(expression)} is no condition; write for example `age > 60`"
         raise DataError(msg)
+    found = np.flatnonzero(fits.fillna(False).to_numpy(dtype=bool))
     if len(found) == 0:
         msg = f"no row of {len(frame)} fits the query {shorten(expression)}; widen it"
         raise InstanceNotFoundError(msg)
-    return _picked([int(i) for i in found.index[: wish.count]], f"fits {expression}")
+    return _picked(found[: wish.count].tolist(), f"fits {expression}")
 
 
 def _picked(positions: Sequence[int], reason: str) -> Picked:

@@ -210,7 +210,14 @@ class ReferenceSet:
             return cls._from_content(files, content, data, background)
         except ReferenceSetError:
             raise
-        except (MlflowLimeError, KeyError, TypeError, ValueError, OSError) as error:
+        except (
+            MlflowLimeError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OSError,
+        ) as error:
             what = f"{type(error).__name__}: {shorten(str(error), 200)}"
             msg = f"the stored reference set cannot be read: {what}; replace it"
             raise ReferenceSetError(msg) from error
@@ -287,6 +294,8 @@ def _inputs(
     if INPUTS_FILE in files:
         inputs = pd.read_parquet(io.BytesIO(files[INPUTS_FILE]))
         inputs.columns = pd.Index(background.columns)
+        for column in background.columns:
+            inputs[column] = _types_again(inputs[column], table.dtypes[column])
     elif data is None:
         msg = (
             f"the reference set was stored with `store_inputs: {content['store_inputs']}`, so its "
@@ -308,6 +317,18 @@ def _inputs(
         )
         raise DigestMismatchError(msg)
     return inputs
+
+
+def _types_again(values: "pd.Series[Any]", known: Any) -> "pd.Series[Any]":
+    """Return what Parquet does not keep: categories that are no text, and None in objects."""
+    if values.dtype == known or isinstance(values.dtype, pd.CategoricalDtype):
+        return values
+    if isinstance(known, pd.CategoricalDtype):
+        unseen = [item for item in values.dropna().unique() if item not in known.categories]
+        return values.astype(pd.CategoricalDtype([*known.categories, *unseen], known.ordered))
+    if known == object and isinstance(values.dtype, pd.StringDtype):
+        return values.astype(object).where(values.notna(), None)
+    return values
 
 
 def _find_again(table: Table, data: pd.DataFrame, positions: Sequence[int]) -> pd.DataFrame:

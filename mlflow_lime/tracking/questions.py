@@ -194,10 +194,8 @@ def pin_instances(
 
 def _as_classes(target: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return whole numbers that are floats only because some are missing as whole numbers."""
-    if pd.api.types.is_float_dtype(target.dtype) and target.hasnans:
-        if (target.dropna() % 1 == 0).all():
-            return target.astype("Int64")
-    return target
+    holed = pd.api.types.is_float_dtype(target.dtype) and target.hasnans
+    return target.astype("Int64") if holed and (target.dropna() % 1 == 0).all() else target
 
 
 def feature_frame(

@@ -132,7 +132,7 @@ class Desk:
         """Fit, log and register a version, and return its URI."""
         from sklearn.linear_model import LogisticRegression
 
-        model = LogisticRegression() if model is None else model
+        model = LogisticRegression(max_iter=9999) if model is None else model
         model.fit(self.frame[self.columns], self.frame["target"] if target is None else target)
         options.setdefault("registered_model_name", self.name)
         options.setdefault("serialization_format", "cloudpickle")
@@ -145,7 +145,7 @@ class Desk:
         from mlflow_lime.config import Config
 
         sections: dict[str, Any] = {
-            "data": {"source": str(self.data), "target": "target"},
+            "data": {"source": str(self.data), "target": "target", "id": "who"},
             "reference": {"count": 5},
             "sampling": {"rows": 32, "max_rows": 32},
             "outputs": {"pictures": False},

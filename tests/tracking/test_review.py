@@ -1,8 +1,10 @@
 """One version after the other on the same instances; nothing twice, nothing hidden."""
 
+import io
 import json
 import logging
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -49,11 +51,20 @@ def write_hook(desk, body):
     return f"{module}:predict"
 
 
-HALF = '''def predict(frame, model):
+BROKEN = """calls = []
+
+
+def predict(frame):
+    calls.append(len(frame))
+    if len(calls) > 1:
+        raise OSError("disk")
+    return np.full((len(frame), 2), 0.5)
+"""
+HALF = """def predict(frame, model):
     if (frame["x0"] == {bad}).any():
         raise ValueError("I do not like this row")
     return model.get_raw_model().predict_proba(frame)
-'''
+"""
 
 
 # Repeats ---------------------------------------------------------------------------------
@@ -105,14 +116,13 @@ def test_a_name_that_is_registered_anew_is_another_model(desk):
 
 def test_a_failed_review_can_be_completed_and_no_longer_says_why_it_failed(desk):
     uri = desk.register()
-    name = write_hook(desk, "def predict(frame):\n    raise ValueError\n")
+    name = write_hook(desk, BROKEN)
     config = desk.config(predict=name, task="classification")
     with pytest.raises(ModelError):
         desk.explain(uri, config)
-    module = name.partition(":")[0]
-    __import__("sys").modules.pop(module)
-    text = "def predict(frame):\n    return np.full((len(frame), 2), 0.5)\n"
-    write_hook(desk, text + "\n# longer, so that no cached bytecode is used")
+    assert [run.info.status for run in desk.runs()] == ["FAILED"]
+    write_hook(desk, BROKEN.replace('raise OSError("disk")', "calls.clear()  # mended"))
+    sys.modules.pop(name.partition(":")[0])
     review = desk.explain(uri, config)
     (run,) = desk.runs()
     assert (review.run_id, run.info.status) == (run.info.run_id, "FINISHED")
@@ -152,9 +162,7 @@ def test_two_versions_are_asked_for_the_same_rows(desk, asked):
 def test_a_change_of_the_data_does_not_change_an_inherited_set(desk):
     first = desk.explain(desk.register())
     uri = desk.register()
-    (desk.frame.sample(frac=1, random_state=3) * 1 if False else desk.frame.head(3)).to_parquet(
-        desk.data
-    )
+    desk.frame.sample(frac=0.5, random_state=3).to_parquet(desk.data)
     second = desk.explain(uri)
     assert second.reference_digest == first.reference_digest
     desk.data.unlink()
@@ -202,7 +210,7 @@ def test_another_set_than_the_expected_one_is_refused_before_the_model_is_asked(
 def test_a_version_without_a_pinned_label_says_which(desk):
     desk.explain(desk.register(), desk.config(labels=[1]))
     uri = desk.register(target=np.where(desk.frame["target"] == 1, "yes", "no"))
-    with pytest.raises(ModelError, match="no class '1'.*no.*yes"):
+    with pytest.raises(ModelError, match=r"no class '1'.*no.*yes"):
         desk.explain(uri, desk.config(labels=[1]))
     run = desk.runs()[-1]
     assert (run.info.status, run.data.tags[names.TAG_STATUS]) == ("FAILED", "failed")
@@ -220,7 +228,7 @@ def everything(desk, run_ids):
         for path, content in desk.artifacts(run_id).items():
             texts.append(path.encode() + content)
             if path.endswith(".parquet"):
-                texts.append(pd.read_parquet(__import__("io").BytesIO(content)).to_csv().encode())
+                texts.append(pd.read_parquet(io.BytesIO(content)).to_csv().encode())
     model = desk.client.get_registered_model(desk.name)
     texts.append(repr(model.tags).encode())
     versions = desk.client.search_model_versions(f"name='{desk.name}'")
@@ -230,14 +238,18 @@ def everything(desk, run_ids):
 
 def written(value):
     """Return how a number may have been written."""
-    return {repr(float(value)), f"{value:.3f}", f"{value:.2f}", f"{value:g}", f"{value:.5g}"}
+    texts = {repr(float(value)), f"{value:.1f}", f"{value:g}", f"{value:.5g}"}
+    return {text for text in texts if "." in text}
 
 
 @pytest.fixture
 def private(desk):
     """A desk whose background is another file than the data that instances are picked from."""
+    # Five digits and a point, which no other number here has.
+    desk.frame[desk.columns] = (desk.frame[desk.columns] * 100).round(2)
+    desk.frame.to_parquet(desk.data, index=False)
     other = desk.frame.copy()
-    other[desk.columns] = other[desk.columns] + 1000
+    other[desk.columns] = other[desk.columns] * 0.5
     other.to_parquet(desk.folder / "background.parquet", index=False)
     return desk
 
@@ -245,7 +257,6 @@ def private(desk):
 def private_config(desk, rule, **changes):
     return desk.config(
         background={"source": str(desk.folder / "background.parquet")},
-        data={"id": "who"},
         reference={"store_inputs": rule},
         outputs={"pictures": True},
         **changes,
@@ -284,7 +295,8 @@ def test_the_search_for_values_finds_them_where_they_are_stored(private):
 
 
 def test_the_true_value_of_a_regression_is_stored_only_in_full(private):
-    private.frame["target"] = private.frame["x0"] * 3.7 + 0.1234
+    noise = np.random.default_rng(2).normal(0, 500, len(private.frame))
+    private.frame["target"] = private.frame["x0"] * 3.7 + noise
     private.frame.to_parquet(private.data, index=False)
     uri = private.register(LinearRegression())
     review = private.explain(uri, private_config(private, "redacted"))
@@ -356,7 +368,7 @@ def test_a_tampered_instance_is_noticed(desk):
     frame = pd.read_parquet(path)
     frame.loc[2, "x3"] += 0.001
     frame.to_parquet(path, index=False)
-    with pytest.raises(DigestMismatchError, match="1 of 5 pinned instances.*'02 #"):
+    with pytest.raises(DigestMismatchError, match=r"1 of 5 pinned instances.*'02 #"):
         desk.explain(desk.register())
 
 
@@ -404,7 +416,6 @@ def test_the_artifacts_of_the_set_are_gone(desk):
 
 def test_an_instance_that_fails_is_recorded_and_the_others_go_on(desk):
     uri = desk.register()
-    config = desk.config(reference={"pick": "rows", "rows": [4, 7, 9]}, outputs={"pictures": True})
     bad = desk.frame["x0"].iloc[7]
     # The background must not show the row to the model.
     desk.frame.drop(index=7).to_parquet(desk.folder / "background.parquet", index=False)
@@ -432,8 +443,7 @@ def test_an_instance_that_fails_is_recorded_and_the_others_go_on(desk):
 
 def test_when_all_fail_the_run_is_failed_and_says_why(desk):
     uri = desk.register()
-    predict = write_hook(desk, "def predict(frame):\n    raise OSError('disk')\n")
-    config = desk.config(predict=predict, task="classification")
+    config = desk.config(predict=write_hook(desk, BROKEN), task="classification")
     with pytest.raises(ModelError, match="raised OSError"):
         desk.explain(uri, config)
     (run,) = desk.runs()
@@ -463,12 +473,8 @@ def test_failures_that_alone_are_left_after_an_interruption_do_not_fail_the_revi
     rows = [4, 7, 8, 9]
     desk.frame.drop(index=[7, 8]).to_parquet(desk.folder / "background.parquet", index=False)
     uri = desk.register()
-    predict = write_hook(
-        desk,
-        'def predict(frame, model):\n    if frame["x0"].isin(%r).any():\n        raise ValueError\n'
-        "    return model.get_raw_model().predict_proba(frame)\n"
-        % desk.frame["x0"].iloc[[7, 8]].tolist(),
-    )
+    bad = desk.frame["x0"].iloc[[7, 8]].tolist()
+    predict = write_hook(desk, HALF.replace(" == {bad}", f".isin({bad})"))
     config = desk.config(
         predict=predict,
         task="classification",
@@ -530,7 +536,6 @@ def test_a_regression(desk):
     desk.frame.to_parquet(desk.data, index=False)
     review = desk.explain(desk.register(LinearRegression()))
     assert {e.labels[0].label for e in review.explanations} == {"value"}
-    assert review.metrics["lime/fidelity_r2"] > 0.99
     assert "lime/decision_agreement" not in review.metrics
     assert load_explanations(review.ref.uri)[0].names == tuple(desk.columns)
 
@@ -679,7 +684,8 @@ def test_names_that_need_care(desk, name):
 
 
 def test_columns_with_names_that_need_care(desk):
-    hard = dict(zip(desk.columns, ["a b", "it's", '"q"', "p/q", "é🧬", "<b>&", "x = 1"], strict=True))
+    names_ = ["a b", "it's", '"q"', "p/q", "é🧬", "<b>&", "x = 1"]
+    hard = dict(zip(desk.columns, names_, strict=True))
     desk.frame = desk.frame.rename(columns=hard)
     desk.columns = list(hard.values())
     desk.frame.to_parquet(desk.data, index=False)
@@ -738,11 +744,8 @@ def test_a_server_that_is_down_is_noticed_soon(desk, monkeypatch):
 
 
 def test_the_run_that_we_were_started_in_is_used_and_left_open(desk, store, monkeypatch):
-    given = desk.client.create_run(store[1], run_name="mlflow run")
-    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
-    uri = desk.register_outside(monkeypatch) if hasattr(desk, "register_outside") else None
-    monkeypatch.delenv("MLFLOW_RUN_ID")
     uri = desk.register()
+    given = desk.client.create_run(store[1], run_name="mlflow run")
     monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
     review = desk.explain(uri)
     run = desk.client.get_run(given.info.run_id)

@@ -1,0 +1,98 @@
+"""Pools: blocks of many instances in calls of bounded size."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.tables import linear, normal_frame
+
+from mlflow_lime.core.background import Background
+from mlflow_lime.core.masks import mask_block
+from mlflow_lime.core.options import Pooling
+from mlflow_lime.core.pool import SIZES, BlockSize, Pool, predict_draws
+from mlflow_lime.core.predict import Predictor
+from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.errors import ModelError
+
+FRAME = normal_frame()
+DOMAIN = MaskedTable(Background.from_frame(FRAME))
+
+
+def draws_of(*sizes):
+    subjects = DOMAIN.subjects(FRAME.iloc[: len(sizes)])
+    return [
+        (
+            subject,
+            mask_block(
+                "iid",
+                law="bernoulli",
+                n_parts=5,
+                n_draws=5,
+                n_rows=size,
+                seed=np.random.SeedSequence(size),
+            ),
+        )
+        for subject, size in zip(subjects, sizes, strict=True)
+    ]
+
+
+@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=6), limit=st.integers(1, 80))
+@settings(deadline=None, max_examples=40)
+def test_calls_stay_within_the_limit_and_answers_come_in_order(sizes, limit):
+    calls = []
+
+    def predict(frame):
+        calls.append(len(frame))
+        return linear(frame)
+
+    pool = Pool(Predictor(predict, "regression"), Pooling(block_rows=limit))
+    draws = draws_of(*sizes)
+    answers = predict_draws(pool, DOMAIN, draws)
+    assert max(calls) <= limit
+    assert sum(calls) == sum(sizes)
+    assert max(calls) - min(calls) <= len(calls)  # even calls
+    for answer, draw in zip(answers, draws, strict=True):
+        assert np.allclose(answer.scores[:, 0], linear(DOMAIN.perturb([draw])), atol=1e-8)
+        assert answer.n_predicted == len(draw[1].weights)
+
+
+def test_a_budget_of_bytes_bounds_the_rows_of_a_call():
+    (subject,) = DOMAIN.subjects(FRAME.iloc[[0]])
+    size = DOMAIN.row_bytes(subject)
+    pool = Pool(Predictor(linear, "regression"), Pooling(block_bytes=10 * size))
+    assert pool.target(size) == 10
+    assert pool.target(10**9) == 1
+
+
+def test_only_the_blocks_that_the_model_refuses_are_lost():
+    def predict(frame):
+        if len(frame) == 13 or len(frame) > 40:
+            raise ValueError("unlucky")
+        return linear(frame)
+
+    pool = Pool(Predictor(predict, "regression"), Pooling(block_rows=1000))
+    found = predict_draws(pool, DOMAIN, draws_of(20, 13, 30))
+    assert [isinstance(item, ModelError) for item in found] == [False, True, False]
+
+
+def test_sizes_are_tried_before_the_fastest_is_kept():
+    size = BlockSize(None)
+    size.record(4096, 100.0)  # warms up
+    pace = dict(zip(SIZES, (2.0, 1.0, 4.0), strict=True))
+    for tried in SIZES:
+        assert size.rows() == tried
+        size.record(tried, pace[tried] * tried)
+    assert size.rows() == SIZES[1]
+
+
+def test_a_configured_size_is_kept():
+    size = BlockSize(77)
+    size.record(4096, 1.0)
+    assert size.rows() == 77
+
+
+@pytest.mark.parametrize("n_rows", [1, 5000])
+def test_calls_of_odd_sizes_are_not_counted(n_rows):
+    size = BlockSize(None, warm=True)
+    size.record(n_rows, 1.0)
+    assert size.pace == {}
