@@ -83,6 +83,8 @@ class Journal:
         if self._file is None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
+                # For the user alone: it may hold values of the data.
+                self.path.touch(mode=0o600)
                 self._file = self.path.open("ab")
             except OSError as error:
                 msg = (

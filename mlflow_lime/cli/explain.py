@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
+_PINNED = """\
+Note: {name} has pinned its instances, so --instances {count} picks no others; add --new-reference \
+to replace them."""
 _STOPPED = """
 Stopped. Finished explanations are kept in {home}.
 Run the same command again to go on where it stopped."""
@@ -95,11 +98,7 @@ def explain(
     ref = resolve_model(model_uri, client)
     check_models(config, config_path, ref)
     if instances is not None and not new_reference and read_pin(client, ref) is not None:
-        click.echo(
-            f"Note: {ref.name} has pinned its instances, so --instances {instances} picks no "
-            "others; add --new-reference to replace them.",
-            err=True,
-        )
+        click.echo(_PINNED.format(name=ref.name, count=instances), err=True)
     try:
         review = review_version(
             model_uri,
@@ -116,11 +115,10 @@ def explain(
         click.echo(review.run_id)
     else:
         click.echo("\n".join(review_lines(review, client, config_source(config_path))))
-    if config.on_error == "raise" and _n_failed(review):
-        click.echo(
-            f"Error: {_n_failed(review)} instances could not be explained (on_error: raise).",
-            err=True,
-        )
+    failed = _n_failed(review)
+    if config.on_error == "raise" and failed:
+        what = "instance" if failed == 1 else "instances"
+        click.echo(f"Error: {failed} {what} could not be explained (on_error: raise).", err=True)
         ctx.exit(1)
 
 

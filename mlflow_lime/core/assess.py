@@ -59,7 +59,7 @@ class Sample:
         features: NDArray[Any],
         scores: FloatArray,
         weights: FloatArray,
-        nuisance: FloatArray | None = None,
+        nuisance: NDArray[Any] | None = None,
     ) -> None:
         """Add the rows of one block to a replicate."""
         self.features[replicate].append(features)

@@ -80,7 +80,8 @@ def column_array(series: pd.Series) -> Any:
 
 def as_series(values: Any, name: Hashable = None) -> "pd.Series[Any]":
     """Return values as a series of their own type; pandas would guess that of objects."""
-    return pd.Series(values, name=name, dtype=values.dtype, copy=False)
+    series: pd.Series[Any] = pd.Series(values, name=name, dtype=values.dtype, copy=False)
+    return series
 
 
 def as_numbers(series: pd.Series) -> NDArray[np.float64]:

@@ -471,7 +471,8 @@ class Explainer:
     def _next_rows(self, task: Task) -> int:
         """Return the rows of the round that comes next."""
         first = self._first_rows(task.subject) // self.sampling.replicates
-        return first * self.sampling.replicates * (2**task.round - 2**task.round // 2)
+        after = 1 << task.round
+        return first * self.sampling.replicates * (after - after // 2)
 
     def _out_of_time(self) -> bool:
         limit = self.budget.seconds

@@ -15,6 +15,9 @@ __all__ = ["Moments"]
 
 FloatArray = NDArray[np.float64]
 
+EXACT_ROWS = 4096
+"""Rows whose level columns are added up in single precision without error: 24 digits suffice."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
@@ -41,7 +44,7 @@ class Moments:
         features: NDArray[Any],
         scores: FloatArray,
         weights: FloatArray,
-        nuisance: FloatArray | None = None,
+        nuisance: NDArray[Any] | None = None,
     ) -> Self:
         """Return the moments of one block of rows.
 
@@ -50,9 +53,13 @@ class Moments:
         features : ndarray, shape (n_rows, n_parts)
         scores : ndarray of float64, shape (n_rows, n_labels)
         weights : ndarray of float64, shape (n_rows,)
-        nuisance : ndarray of float64, shape (n_rows, n_nuisance), optional
+        nuisance : ndarray, shape (n_rows, n_nuisance), optional
+            Those of `level_columns`, in single precision, are added up at twice the speed.
         """
         n_rows, n_parts = features.shape
+        plain = features.dtype == np.uint8 and bool((weights == 1.0).all())
+        if plain and nuisance is not None and nuisance.dtype == np.float32:
+            return cls(_level_gram(features, scores, nuisance)[None], n_parts, nuisance.shape[1])
         kept = 1 + n_parts + scores.shape[1]
         n_nuisance = 0 if nuisance is None else nuisance.shape[1]
         rows = np.empty((n_rows, kept + n_nuisance))
@@ -140,3 +147,29 @@ class Moments:
         split = 1 + self.n_parts
         squares = np.diagonal(self.gram[:, split:, split:], axis1=1, axis2=2)
         return np.maximum(squares - self.weight[:, None] * self.score_means**2, 0.0)
+
+
+def _level_gram(
+    masks: NDArray[np.uint8], scores: FloatArray, columns: NDArray[np.float32]
+) -> FloatArray:
+    """Return the Gram matrix of masks, scores, and level columns, of rows that count alike.
+
+    Single precision adds up masks, and products of masks and level columns, without error, and
+    scores are added up in double precision: so a model that is linear in the masks is recovered
+    as exactly as ever. Rounding among the level columns only changes what is taken for noise.
+    """
+    first, kept = 1 + masks.shape[1], 1 + masks.shape[1] + scores.shape[1]
+    size = kept + columns.shape[1]
+    gram, cross = np.zeros((size, size)), np.zeros((size, scores.shape[1]))
+    for start in range(0, len(masks), EXACT_ROWS):
+        part = slice(start, start + EXACT_ROWS)
+        rows = np.zeros((len(masks[part]), size), dtype=np.float32)
+        rows[:, 0] = 1.0
+        rows[:, 1:first] = masks[part]
+        rows[:, kept:] = columns[part]
+        gram += rows.T @ rows
+        cross += rows.astype(np.float64).T @ scores[part]
+    cross[first:kept] = scores.T @ scores
+    gram[:, first:kept] = cross
+    gram[first:kept] = cross.T
+    return gram

@@ -92,7 +92,8 @@ def _numbers(raw: object, mode: str) -> NDArray[np.float64]:
         raise ModelOutputError(msg) from error
     single = array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)
     labels = mode == "classification" and single and array.dtype.kind in "iub"
-    if array.size and (labels or array.dtype.kind in "US" or isinstance(array.flat[0], str)):
+    words = array.dtype.kind in "US" or (single and array.size and isinstance(array.flat[0], str))
+    if array.size and (labels or words):
         msg = (
             f"the model returned labels such as {shorten(array.flat[0])}, expected probabilities "
             "of shape (rows, classes); log it with pyfunc_predict_fn='predict_proba', or wrap it "

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.background import Background
-from mlflow_lime.core.columns import ColumnKind, as_numbers, as_series, column_array, column_kind
+from mlflow_lime.core.columns import ColumnKind, as_numbers, as_series, column_kind
 from mlflow_lime.core.copula import NORMAL_SCORES, correlate
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
@@ -136,8 +136,10 @@ class StandardisedTable:
         if kind.kind not in "iu":
             return numbers
         limits = np.iinfo(getattr(kind, "numpy_dtype", kind))
-        # The largest 64-bit integers are no floats, and would wrap round.
-        return np.clip(np.rint(numbers), float(limits.min), np.nextafter(float(limits.max), 0.0))
+        top = float(limits.max)
+        if int(top) > limits.max:  # the largest 64-bit integers are no floats
+            top = float(np.nextafter(top, 0.0))
+        return np.clip(np.rint(numbers), float(limits.min), top)
 
     def originals(self, subjects: Sequence[Subject]) -> Any:
         """Return the instances themselves as the model reads them."""
@@ -156,9 +158,9 @@ class StandardisedTable:
             for column, values in zip(part.columns, part.values, strict=True):
                 if self.normal[j] and (self.shared or self._continuous(row, j)):
                     numbers = self._numbers(row, j, levels[:, j])
-                    arrays[column] = column_array(pd.Series(numbers).astype(values.dtype))
+                    arrays[column] = pd.Series(numbers).astype(values.dtype)
                 else:
-                    arrays[column] = values.take(codes)
+                    arrays[column] = as_series(values.take(codes))
         columns = pd.Index(self.table.columns)
         return pd.DataFrame({column: arrays[column] for column in columns}, columns=columns)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,8 +98,8 @@ def residual_squares(moments: Moments, fit: LinearFit) -> FloatArray:
     cross = moments.gram[:, :split, split:]
     squares = np.diagonal(moments.gram[:, split:, split:], axis1=1, axis2=2)
     beta = np.concatenate([fit.intercepts[:, :, None], fit.weights], axis=2)
-    linear = np.einsum("blp,bpl->bl", beta, cross)
-    quadratic = np.einsum("blp,bpq,blq->bl", beta, design, beta, optimize=True)
+    linear = (beta * np.swapaxes(cross, 1, 2)).sum(axis=2)
+    quadratic = ((beta @ design) * beta).sum(axis=2)
     return np.asarray(np.maximum(squares - 2.0 * linear + quadratic, 0.0))
 
 
@@ -130,8 +131,12 @@ def jackknife(
         return np.zeros_like(estimate), np.zeros_like(estimate)
     spread = leave_one_out - leave_one_out.mean(axis=0)
     std_errors = np.sqrt((n - 1) / n * (spread**2).sum(axis=0))
-    quantile = float(student.ppf(0.5 + confidence / 2, n - 1))
-    return std_errors, quantile * std_errors
+    return std_errors, _quantile(confidence, n - 1) * std_errors
+
+
+@lru_cache(maxsize=16)
+def _quantile(confidence: float, degrees: int) -> float:
+    return float(student.ppf(0.5 + confidence / 2, degrees))
 
 
 def select_parts(method: str, moments: Moments, *, n_parts: int, label: int = 0) -> IndexArray:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.background import Background
@@ -123,15 +122,17 @@ class MaskedTable:
         table = self.table
         n_columns = len(table.columns)
         matrix = np.empty((sum(len(masks) for masks, _ in blocks), n_columns))
-        offsets = (np.arange(n_columns) * LEVELS).astype(np.int32)
-        flat, start = table.levels.ravel(), 0
-        single = n_columns == len(table.parts)
+        # After the levels of each column comes the instance's own value.
+        values = np.empty((n_columns, LEVELS + 1))
+        values[:, :LEVELS] = table.levels
+        flat, offsets = values.ravel(), (np.arange(n_columns) * (LEVELS + 1)).astype(np.int32)
+        single, start = n_columns == len(table.parts), 0
         for row, (masks, levels) in zip(rows, blocks, strict=True):
             if not single:
                 masks, levels = masks[:, table.part_of_column], levels[:, table.part_of_column]
-            out = matrix[start : start + len(masks)]
-            np.take(flat, levels + offsets, out=out, mode="clip")
-            np.copyto(out, np.asarray(row.numbers), where=masks.view(np.bool_))
+            values[:, LEVELS] = np.asarray(row.numbers)
+            places = np.maximum(levels, masks * np.uint16(LEVELS)) + offsets
+            np.take(flat, places, out=matrix[start : start + len(masks)], mode="clip")
             start += len(masks)
         return matrix
 

@@ -326,7 +326,7 @@ def _types_again(values: "pd.Series[Any]", known: Any) -> "pd.Series[Any]":
     if isinstance(known, pd.CategoricalDtype):
         unseen = [item for item in values.dropna().unique() if item not in known.categories]
         return values.astype(pd.CategoricalDtype([*known.categories, *unseen], known.ordered))
-    if known == object and isinstance(values.dtype, pd.StringDtype):
+    if pd.api.types.is_object_dtype(known) and isinstance(values.dtype, pd.StringDtype):
         return values.astype(object).where(values.notna(), None)
     return values
 

@@ -109,7 +109,7 @@ def picky(model, people, on_error):
     Path("picky_hook.py").write_text(PICKY.format(age=age))
     Path("lime.yaml").write_text(
         f"predict: picky_hook:score\ntask: classification\non_error: {on_error}\n"
-        "labels: [good]\n"
+        "labels: ['1']\n"
         "reference: {pick: rows, rows: [0, 1]}\nsampling: {rows: 64, max_rows: 64}\n"
         f"background: {{source: others.csv}}\n"
     )
@@ -136,7 +136,7 @@ def test_on_error_record_does_not_hide_a_failure_from_a_batch_job(lime, model):
 def slow_start(environment, tmp_path, model, **options):
     (tmp_path / "slow_hook.py").write_text(SLOW)
     (tmp_path / "lime.yaml").write_text(
-        "predict: slow_hook:score\ntask: classification\nlabels: [good]\n"
+        "predict: slow_hook:score\ntask: classification\nlabels: ['1']\n"
         "reference: {count: 12}\nsampling: {rows: 64, max_rows: 64}\n"
         "prediction: {block_rows: 64, progress: 'on'}\n"
     )

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tables import COLUMNS, bits, codes_sum, frame_of, loan_frame, normal_frame
 
 from mlflow_lime.core.background import Background
 from mlflow_lime.core.bins import BinnedTable
@@ -17,6 +16,7 @@ from mlflow_lime.core.options import Sampling
 from mlflow_lime.core.standardised import StandardisedTable
 from mlflow_lime.core.tabular import MaskedTable
 from mlflow_lime.errors import DataError
+from tests.tables import COLUMNS, bits, codes_sum, frame_of, loan_frame, normal_frame
 
 FEW = Sampling(rows=64, max_rows=64)
 

@@ -3,6 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+
+from mlflow_lime.core.background import Background
+from mlflow_lime.core.bins import BinnedTable
+from mlflow_lime.core.explain import Explainer
+from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.masks import LEVELS, MaskBlock
+from mlflow_lime.core.options import Sampling
+from mlflow_lime.errors import DataError
 from tests.tables import (
     COLUMNS,
     bits,
@@ -12,14 +20,6 @@ from tests.tables import (
     loan_frame,
     normal_frame,
 )
-
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.bins import BinnedTable
-from mlflow_lime.core.explain import Explainer
-from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.core.masks import LEVELS, MaskBlock
-from mlflow_lime.core.options import Sampling
-from mlflow_lime.errors import DataError
 
 FEW = Sampling(rows=256, max_rows=256)
 
@@ -48,9 +48,7 @@ def test_a_feature_says_whether_the_row_falls_in_the_instances_bin(name):
 @pytest.mark.parametrize("sampling", ["independent", "copula"])
 def test_tables_of_all_kinds_are_explained(sampling, as_array):
     for frame, predict in ((normal_frame(), linear), (loan_frame(), None)):
-        domain = BinnedTable(
-            Background.from_frame(frame), sampling=sampling, as_array=as_array
-        )
+        domain = BinnedTable(Background.from_frame(frame), sampling=sampling, as_array=as_array)
         model = predict or (lambda rows: np.asarray(rows)[:, 3].astype(float))
         (found,) = Explainer(domain, model, "regression", sampling=FEW).explain(frame.iloc[[0]])
         assert isinstance(found, Explanation)
@@ -61,7 +59,12 @@ def test_bins_are_named_by_their_edges():
     domain = BinnedTable(Background.from_frame(frame), bins={"radius": [14.9, 18.8]})
     rows = pd.DataFrame({"radius": [14.9, 15.0, 18.81, np.nan], "x": 0.0})
     texts = [subject.parts[0] for subject in domain.subjects(rows)]
-    assert texts == ["radius <= 14.9", "14.9 < radius <= 18.8", "radius > 18.8", "radius is missing"]
+    assert texts == [
+        "radius <= 14.9",
+        "14.9 < radius <= 18.8",
+        "radius > 18.8",
+        "radius is missing",
+    ]
 
 
 def test_edges_have_as_many_digits_as_tell_them_apart():
@@ -124,7 +127,7 @@ def test_entropy_bins_follow_the_labels():
     background = Background.from_frame(frame, target=frame["x1"] > 0.3)
     domain = BinnedTable(background, bins="entropy")
     (subject,) = domain.subjects(frame.iloc[[0]].assign(x1=-1.0))
-    assert subject.parts[1].startswith("x1 <= 0.3")
+    assert 0.2 < float(subject.parts[1].removeprefix("x1 <= ")) < 0.4
 
 
 @pytest.mark.parametrize(

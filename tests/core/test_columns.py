@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tables import COLUMNS
 
 from mlflow_lime.core.columns import (
     ColumnKind,
@@ -24,11 +23,22 @@ from mlflow_lime.core.columns import (
     rank_codes,
 )
 from mlflow_lime.errors import DataError
+from tests.tables import COLUMNS
 
 KINDS = {
-    ColumnKind.NUMERIC: "int64 int8 uint8 float64 float32 Int64 Float64 decimals constant".split(),
-    ColumnKind.CATEGORY: "bool boolean str string category".split(),
-    ColumnKind.DATETIME: "datetime timedelta".split(),
+    ColumnKind.NUMERIC: [
+        "int64",
+        "int8",
+        "uint8",
+        "float64",
+        "float32",
+        "Int64",
+        "Float64",
+        "decimals",
+        "constant",
+    ],
+    ColumnKind.CATEGORY: ["bool", "boolean", "str", "string", "category"],
+    ColumnKind.DATETIME: ["datetime", "timedelta"],
 }
 
 

@@ -5,13 +5,13 @@ import pickle
 
 import numpy as np
 import pytest
-from tests.tables import frame_of, loan_frame, normal_frame
 
 from mlflow_lime.core.background import Background
 from mlflow_lime.core.bins import BinnedTable
 from mlflow_lime.core.masks import mask_block
 from mlflow_lime.core.standardised import StandardisedTable
 from mlflow_lime.core.tabular import MaskedTable
+from tests.tables import frame_of, loan_frame, normal_frame
 
 FRAMES = {
     "numeric": normal_frame(),

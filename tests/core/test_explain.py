@@ -3,7 +3,9 @@
 import pickle
 import subprocess
 import sys
+import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,9 +40,7 @@ class MaskModel:
         self.own, self.effects, self.base = own, np.asarray(effects), base
 
     def __call__(self, frame):
-        kept = np.column_stack(
-            [(frame[c] == v).to_numpy(dtype=float) for c, v in self.own.items()]
-        )
+        kept = np.column_stack([(frame[c] == v).to_numpy(dtype=float) for c, v in self.own.items()])
         return self.base + kept @ self.effects
 
 
@@ -258,8 +258,6 @@ MODELS = {
 def model(request):
     frame = normal_frame(120, 6, seed=1)
     labels = (frame["x0"] * frame["x1"] + frame["x2"] > 0).astype(int)
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return frame, MODELS[request.param]().fit(frame, labels).predict_proba
@@ -313,8 +311,6 @@ for item in masked(frame, two_classes, mode="classification").explain(frame.iloc
 
 
 def test_another_process_gives_the_same_bits():
-    from pathlib import Path
-
     root = str(Path(__file__).parents[2])
     script = SCRIPT.format(paths=[root])
     done = subprocess.run(
@@ -549,7 +545,13 @@ def test_instances_that_the_model_refuses_are_recorded_and_the_others_go_on():
     rows = FRAME.iloc[:5].copy()
     rows.iloc[2, 0] = 1e6
     outcomes = masked(FRAME, Refuses(1e5), mode="classification").explain(rows, keys=list("abcde"))
-    assert [isinstance(o, FailedExplanation) for o in outcomes] == [False, False, True, False, False]
+    assert [isinstance(o, FailedExplanation) for o in outcomes] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
     failure = outcomes[2]
     assert failure.key == "c"
     assert failure.kind == "ModelError"
@@ -760,9 +762,9 @@ def test_an_interrupt_inside_the_model_leaves_what_was_given():
         FRAME, predict, sampling=Sampling(rows=512, max_rows=512), pooling=Pooling(block_rows=512)
     )
     given_so_far = []
+    stream = explainer.stream(explainer.domain.subjects(FRAME.iloc[:5]))
     with pytest.raises(KeyboardInterrupt):
-        for _, outcome in explainer.stream(explainer.domain.subjects(FRAME.iloc[:5])):
-            given_so_far.append(outcome)
+        given_so_far.extend(outcome for _, outcome in stream)
     whole = masked(FRAME, linear, sampling=Sampling(rows=512, max_rows=512)).explain(FRAME.iloc[:5])
     assert len(given_so_far) == 2
     assert [bits(e) for e in given_so_far] == [bits(e) for e in whole[:2]]

@@ -6,10 +6,10 @@ import pickle
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.strategies import explanations, make_explanation, make_label
 
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import DataError
+from tests.strategies import explanations, make_explanation, make_label
 
 THREE = make_explanation([make_label([0.1, -0.5, 0.3])], parts=["a = 1", "b = 2", "c = 3"])
 

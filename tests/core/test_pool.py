@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tables import linear, normal_frame
 
 from mlflow_lime.core.background import Background
 from mlflow_lime.core.masks import mask_block
@@ -13,6 +12,7 @@ from mlflow_lime.core.pool import SIZES, BlockSize, Pool, predict_draws
 from mlflow_lime.core.predict import Predictor
 from mlflow_lime.core.tabular import MaskedTable
 from mlflow_lime.errors import ModelError
+from tests.tables import linear, normal_frame
 
 FRAME = normal_frame()
 DOMAIN = MaskedTable(Background.from_frame(FRAME))

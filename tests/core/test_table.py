@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tables import COLUMNS, bits, codes_sum, frame_of, linear, masked, normal_frame
 
 from mlflow_lime.core.background import Background
 from mlflow_lime.core.explanation import Explanation
@@ -15,6 +14,7 @@ from mlflow_lime.core.options import Pooling, Sampling
 from mlflow_lime.core.table import Table, row_digest
 from mlflow_lime.core.tabular import MaskedTable
 from mlflow_lime.errors import DataError
+from tests.tables import COLUMNS, bits, codes_sum, frame_of, linear, masked, normal_frame
 
 FEW = Sampling(rows=64, max_rows=64)
 

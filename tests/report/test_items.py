@@ -1,0 +1,128 @@
+"""What there is to log: every name a known one, each item once, nothing about a server."""
+
+import io
+import json
+
+import pandas as pd
+import pytest
+
+from mlflow_lime import names
+from mlflow_lime.core.explanation import FailedExplanation
+from mlflow_lime.report.items import File, Metric, Table, VersionTag, Wanted, review_items
+from mlflow_lime.report.jsonlines import read_explanations_json
+from tests.strategies import HOSTILE_NAMES, make_explanation, make_label
+
+
+def items(explanations, failed=(), **options):
+    return list(
+        review_items(
+            explanations,
+            failed,
+            title="credit/1",
+            seconds=1.5,
+            config_text="seed: 0\n",
+            recipe={"model": "credit/1"},
+            **options,
+        )
+    )
+
+
+@pytest.fixture
+def explained():
+    return [make_explanation([make_label([0.3, -0.1, 0.0])], key=f"{i:02d} #ab") for i in range(3)]
+
+
+FAILED = FailedExplanation("03 #cd", "the model raised ValueError", "ModelError")
+
+
+def paths(found):
+    return [item.path for item in found if isinstance(item, (File, Table))]
+
+
+def test_every_logged_name_is_a_known_one_and_comes_once(explained):
+    found = items(explained, [FAILED])
+    metrics = [item.name for item in found if isinstance(item, Metric)]
+    assert set(metrics) <= set(names.METRICS)
+    assert len(metrics) == len(set(metrics))
+    assert {item.name: item.value for item in found if isinstance(item, Metric)}[
+        "lime/seconds"
+    ] == 1.5
+    assert sorted(paths(found)) == sorted(
+        [
+            names.EXPLANATIONS_JSON,
+            names.EXPLANATIONS_PARQUET,
+            names.CONFIG_FILE,
+            names.RECIPE_FILE,
+            names.INSTANCES_TABLE,
+            names.WEIGHTS_TABLE,
+            names.OVERVIEW_PICTURE,
+            *[f"{names.PICTURES}/{i:02d}.png" for i in range(3)],
+        ]
+    )
+
+
+def test_explanations_can_be_read_back(explained):
+    by_path = {i.path: i for i in items(explained, [FAILED]) if isinstance(i, (File, Table))}
+    again, failed = read_explanations_json(by_path[names.EXPLANATIONS_JSON].content.decode())
+    assert [item.to_json() for item in again] == [item.to_json() for item in explained]
+    assert failed == [FAILED]
+    frame = pd.read_parquet(io.BytesIO(by_path[names.EXPLANATIONS_PARQUET].content))
+    assert len(frame) == 9
+    assert json.loads(by_path[names.RECIPE_FILE].content) == {"model": "credit/1"}
+    assert by_path[names.CONFIG_FILE].content == b"seed: 0\n"
+    assert len(by_path[names.INSTANCES_TABLE].frame) == 4
+
+
+def test_a_picture_has_the_number_of_its_instance(explained):
+    found = [p for p in paths(items([explained[0], explained[2]], [FAILED])) if "plots" in p]
+    assert found == [f"{names.PICTURES}/00.png", f"{names.PICTURES}/02.png"]
+    other = [make_explanation([make_label([0.1])], key=key) for key in ("alice", "²", "")]
+    found = [p for p in paths(items(other)) if "plots" in p]
+    assert found == [f"{names.PICTURES}/{i:02d}.png" for i in range(3)]
+
+
+def test_only_what_is_wanted(explained):
+    wanted = Wanted(pictures=False, tables=False, version_tags=False)
+    found = items(explained, wanted=wanted)
+    assert {type(item) for item in found} == {Metric, File}
+    assert not [path for path in paths(found) if path.endswith((".png", ".svg"))]
+    few = paths(items(explained, wanted=Wanted(max_pictures=1)))
+    assert [path for path in few if path.endswith(".png")] == [f"{names.PICTURES}/00.png"]
+    assert names.OVERVIEW_PICTURE in few
+
+
+@pytest.mark.parametrize(
+    ("n_explained", "failed", "status"),
+    [(3, [], "ok"), (3, [FAILED], "1 of 4 failed"), (0, [FAILED], "failed")],
+)
+def test_the_version_is_tagged_with_what_came_of_it(explained, n_explained, failed, status):
+    found = items(explained[:n_explained], failed)
+    tags = {item.key: item.value for item in found if isinstance(item, VersionTag)}
+    assert tags[names.TAG_VERSION_STATUS] == status
+    if n_explained:
+        assert tags[names.TAG_VERSION_FIDELITY] == "0.58"
+        assert tags[names.TAG_VERSION_TOP] == "feature 0, feature 1, feature 2"
+
+
+def test_when_nothing_was_explained_the_failures_are_still_logged():
+    found = items([], [FAILED, FAILED])
+    metrics = {item.name: item.value for item in found if isinstance(item, Metric)}
+    assert (metrics["lime/failed"], metrics["lime/instances"]) == (2, 0)
+    assert names.EXPLANATIONS_PARQUET in paths(found)
+
+
+def test_flat_explanations_have_no_fit_to_tag():
+    flat = [make_explanation([make_label([0.0], flat=True, fidelity_r2=float("nan"))])]
+    found = items(flat)
+    tags = {item.key for item in found if isinstance(item, VersionTag)}
+    assert names.TAG_VERSION_FIDELITY not in tags
+    assert "lime/fidelity_r2" not in [i.name for i in found if isinstance(i, Metric)]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_names_are_no_obstacle(name):
+    hostile = make_explanation([make_label([0.2, 0.1])], names=[name, f"{name}2"], key=name)
+    found = items([hostile], [FailedExplanation(name, name, name)], reasons={name: name})
+    for item in found:
+        if isinstance(item, VersionTag):
+            assert len(item.value) <= 200
