@@ -62,7 +62,7 @@ def main() -> None:
         f"{'':10s} {'model MB':>9s} {'peak above':>11s} {'explanations':>13s} {'rows':>10s} "
         f"{'s':>6s}"
     )
-    for name in ("logistic",) if options.quick else ("logistic", "boosting", "forest"):
+    for name in ("logistic",) if options.quick else ("logistic", "boosting"):
         work = workload("wide", name)
         model = CLASSIFIERS[name]().fit(work.train, work.predict(work.train).argmax(axis=1))
         with tempfile.TemporaryDirectory() as folder:

@@ -95,7 +95,7 @@ def _numbers(raw: object, mode: str) -> NDArray[np.float64]:
     words = array.dtype.kind in "US" or (single and array.size and isinstance(array.flat[0], str))
     if array.size and (labels or words):
         msg = (
-            f"the model returned labels such as {shorten(array.flat[0])}, expected probabilities "
+            f"the model returned labels such as {shorten(array.item(0))}, expected probabilities "
             "of shape (rows, classes); log it with pyfunc_predict_fn='predict_proba', or wrap it "
             "with `predict: module:function`"
         )
@@ -103,7 +103,9 @@ def _numbers(raw: object, mode: str) -> NDArray[np.float64]:
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        kind = type(array.flat[0]).__name__ if array.size else "nothing"
+        plain = (int, float, np.number, type(None))
+        kinds = (type(value).__name__ for value in array.flat if not isinstance(value, plain))
+        kind = next(kinds, "nothing")
         msg = f"the model returned values of type {kind}, expected numbers of shape (rows, outputs)"
         raise ModelOutputError(msg) from error
 

@@ -586,7 +586,7 @@ def _as_frame(content: Any, model: Model, origin: str) -> pd.DataFrame:
         content = {key: np.atleast_1d(value) for key, value in content.items()}
         if len({len(value) for value in content.values()}) == 1:
             return pd.DataFrame(content)
-    schema = model.get_input_schema()  # type: ignore[no-untyped-call]
+    schema = model.get_input_schema()
     names = list(schema.input_names()) if schema is not None and schema.has_input_names() else None
     array = np.asarray(content.toarray() if hasattr(content, "toarray") else content)
     if array.ndim == 1 and array.dtype.kind in "OUS":

@@ -374,14 +374,14 @@ def _plan_pyfunc(model: PyFuncModel, task: str) -> _Plan:
 
 def _raw_model(model: PyFuncModel) -> Any:
     try:
-        return model.get_raw_model()  # type: ignore[no-untyped-call]
+        return model.get_raw_model()
     except NotImplementedError:
         return None
 
 
 def _python_model(model: PyFuncModel) -> Any:
     try:
-        return model.unwrap_python_model()  # type: ignore[no-untyped-call]
+        return model.unwrap_python_model()
     except MlflowException:
         return None
 
@@ -417,7 +417,7 @@ def _without_context(method: Callable[..., Any]) -> Callable[[Any], Any]:
 
 def _probability_params(model: PyFuncModel) -> dict[str, Any]:
     """Return the inference parameter that makes a model give probabilities, if it has one."""
-    schema = model.metadata.get_params_schema()  # type: ignore[no-untyped-call]
+    schema = model.metadata.get_params_schema()
     for spec in schema.params if schema is not None else []:
         if spec.name in _PROBABILITY_PARAMS and spec.dtype.name == "boolean":
             return {spec.name: True}

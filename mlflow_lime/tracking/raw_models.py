@@ -91,15 +91,17 @@ def feature_names(raw: Any) -> tuple[str, ...] | None:
         return tuple(raw.feature_names) if raw.feature_names else None
     if _is_booster(raw, "lightgbm"):
         return _unless_numbered(raw.feature_name())
-    names = getattr(raw, "feature_names_in_", None)
-    if names is None:
-        names = getattr(raw, "feature_names_", None)
-    return None if names is None else _unless_numbered([str(name) for name in names])
+    # scikit-learn's name for them, CatBoost's, and LightGBM's before it took scikit-learn's.
+    for attribute in ("feature_names_in_", "feature_names_", "feature_name_"):
+        names = getattr(raw, attribute, None)
+        if names is not None:
+            return _unless_numbered([str(name) for name in names])
+    return None
 
 
 def reads_frames(raw: Any) -> bool:
     """Return whether a model may be given a data frame: False if it was fitted on an array."""
-    return not hasattr(raw, "n_features_in_") or hasattr(raw, "feature_names_in_")
+    return not hasattr(raw, "n_features_in_") or feature_names(raw) is not None
 
 
 def _unless_numbered(names: Sequence[str]) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,8 @@ from sklearn.preprocessing import OneHotEncoder
 from mlflow_lime.cli import main
 
 ROOT = Path(__file__).parents[2]
+# Before click 8.2, stderr goes into stdout unless it is asked not to; later it cannot be asked.
+APART = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
 
 IGNORED = [
     # MLflow and its database layer leave connections and sockets to the garbage collector.
@@ -134,7 +137,7 @@ def lime(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(main, [str(item) for item in arguments])
+        return CliRunner(**APART).invoke(main, [str(item) for item in arguments])
 
     yield run
     mlflow.set_tracking_uri(before[0])

@@ -115,7 +115,7 @@ def test_seeds_replicates_and_rounds_differ(design):
 @pytest.mark.parametrize("design", POINT_DESIGNS)
 def test_uniform_count_makes_every_number_of_kept_parts_equally_likely(design):
     masks, _ = pooled(design, n_parts=9, n_rows=500)
-    share = np.bincount(masks.sum(axis=1), minlength=10) / len(masks)
+    share = np.bincount(masks.sum(axis=1, dtype=int), minlength=10) / len(masks)
     assert np.abs(share - 0.1).max() < 0.012
 
 
@@ -123,7 +123,7 @@ def test_uniform_count_makes_every_number_of_kept_parts_equally_likely(design):
 @pytest.mark.parametrize("width", [0.05, 0.45, 30.0])
 def test_a_width_tilts_the_counts_as_their_weights_say(design, width):
     masks, _ = pooled(design, n_parts=6, n_rows=500, width=width)
-    share = np.bincount(masks.sum(axis=1), minlength=7) / len(masks)
+    share = np.bincount(masks.sum(axis=1, dtype=int), minlength=7) / len(masks)
     ways = np.array([1, 6, 15, 20, 15, 6, 1])
     assert np.abs(share - count_weights("uniform_count", 6, width) * ways / 64).max() < 0.012
 
@@ -283,7 +283,7 @@ def test_exact_weights_are_the_law(n_parts, law, width):
     width = width if law == "uniform_count" else None
     drawn = block("exact", law=law, n_parts=n_parts, n_draws=0, n_rows=1 << n_parts, width=width)
     assert drawn.weights.mean() == pytest.approx(1.0)
-    counts = np.bincount(drawn.masks.sum(axis=1), weights=drawn.weights) / len(drawn.weights)
+    counts = np.bincount(drawn.masks.sum(axis=1, dtype=int), weights=drawn.weights) / len(drawn.weights)
     if law == "uniform_count" and width is None:
         assert counts == pytest.approx(np.full(n_parts + 1, 1 / (n_parts + 1)))
 

@@ -47,7 +47,7 @@ def test_values_of_a_regression_may_be_whole_numbers(raw):
         ([1, 0], "labels such as"),
         ([[1], [0]], "labels such as"),
         ([True, False], "labels such as"),
-        (["a", "b"], "labels such as"),
+        (["a", "b"], "labels such as 'a'"),
         (np.array(["a", "b"], dtype=object), "labels such as 'a'"),
         (pd.Series(["a", "b"]), "labels such as 'a'"),
         ([2.5, 0.1], "between 0.1 and 2.5"),
@@ -57,7 +57,8 @@ def test_values_of_a_regression_may_be_whole_numbers(raw):
         ([[0.5], [0.5, 0.5]], "rows of different lengths"),
         (np.zeros((2, 2, 2)), "array of shape"),
         (0.5, "array of shape"),
-        ([None, {}], "values of type"),
+        ([None, {}], "values of type dict"),
+        (pd.DataFrame({"score": [0.5, 0.1], "label": ["a", "b"]}), "values of type str"),
     ],
 )
 def test_scores_that_cannot_be_used_are_refused(raw, message):

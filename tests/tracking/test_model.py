@@ -31,6 +31,15 @@ from mlflow_lime.tracking.model import import_function, load_scoring_function
 
 PICKLED = {"serialization_format": "cloudpickle"}
 
+keeps_categories = pytest.mark.skipif(
+    not hasattr(xgb.Booster, "get_categories"),
+    reason="XGBoost keeps the categories of its training data since 3.1",
+)
+writes_skops = pytest.mark.skipif(
+    "skops" not in mlflow.sklearn.SUPPORTED_SERIALIZATION_FORMATS,
+    reason="MLflow writes scikit-learn models with skops since SKOPSVERSION",
+)
+
 
 @pytest.fixture(scope="module")
 def pipeline(table, target):
@@ -69,6 +78,7 @@ def test_a_pipeline_with_text_columns_gives_its_probabilities(
     np.testing.assert_allclose(score(table), pipeline.predict_proba(table))
 
 
+@writes_skops
 def test_a_skops_model_gives_the_same_as_a_pickled_one(log, numbers, target):
     model = LogisticRegression().fit(numbers, target)
     info = log(mlflow.sklearn, model, serialization_format="skops")
@@ -76,6 +86,7 @@ def test_a_skops_model_gives_the_same_as_a_pickled_one(log, numbers, target):
     np.testing.assert_allclose(score.score(numbers), model.predict_proba(numbers))
 
 
+@writes_skops
 def test_a_forest_in_skops_needs_its_trusted_types_only_when_logged(log, numbers, target):
     model = RandomForestClassifier(5, random_state=0).fit(numbers, target)
     info = log(
@@ -229,7 +240,7 @@ def test_a_lightgbm_regressor_has_one_value(log, numbers):
     np.testing.assert_allclose(score(numbers)[:, 0], model.predict(numbers))
 
 
-@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("as_text", [False, pytest.param(True, marks=keeps_categories)])
 def test_xgboost_gets_its_categories_also_from_text(log, boosted, target, as_text):
     model = xgb.XGBClassifier(n_estimators=5, enable_categorical=True).fit(boosted, target)
     info = log(mlflow.xgboost, model, signature=infer_signature(boosted), model_format="json")
@@ -237,6 +248,14 @@ def test_xgboost_gets_its_categories_also_from_text(log, boosted, target, as_tex
     rows = boosted.assign(job=boosted["job"].astype(str)) if as_text else boosted
     np.testing.assert_allclose(score(rows), model.predict_proba(boosted), rtol=1e-6)
     np.testing.assert_allclose(score(rows[rows.columns[::-1]]), score(rows))
+
+
+def test_text_for_an_xgboost_that_keeps_no_categories_is_said(boosted, target, monkeypatch):
+    model = xgb.XGBClassifier(n_estimators=2, enable_categorical=True).fit(boosted, target)
+    monkeypatch.delattr(xgb.Booster, "get_categories", raising=False)
+    score = load_scoring_function(model)
+    with pytest.raises(DataError, match=r"\['job'\] as categories, .* install xgboost>=3.1"):
+        score(boosted.assign(job=boosted["job"].astype(str)))
 
 
 @pytest.mark.parametrize(
