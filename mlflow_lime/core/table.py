@@ -129,6 +129,13 @@ class Table:
                 f"background: {shorten(missing)}.{hint}"
             )
             raise DataError(msg)
+        extra = [column for column in frame.columns if column not in set(self.columns)]
+        if extra:
+            msg = (
+                "the instances have columns that the background lacks: "
+                f"{shorten(extra)}; drop them, or describe the background with them"
+            )
+            raise DataError(msg)
         if list(frame.columns) != list(self.columns):
             frame = frame.loc[:, list(self.columns)]
         for column in self.columns:

@@ -338,4 +338,5 @@ def _find_again(table: Table, data: pd.DataFrame, positions: Sequence[int]) -> p
             "data that the reference set was picked from, or replace the set"
         )
         raise ReferenceSetError(msg)
-    return table.align(data.iloc[list(positions)]).reset_index(drop=True)
+    known = [column for column in data.columns if column in set(table.columns)]
+    return table.align(data.iloc[list(positions)][known]).reset_index(drop=True)

@@ -157,6 +157,7 @@ def new_reference(
     frame = _rows(data)
     features = feature_frame(frame, config, None)
     scorer = load_scorer(ref.uri, config, features.head(2))
+    refuse_unknown_columns(frame, config, scorer)
     features = feature_frame(frame, config, scorer)
     background, notes = _background(ref, config, client, data, scorer)
     reference = pin_instances(frame, features, background, config)
@@ -227,6 +228,26 @@ def feature_frame(
         )
         raise DataError(msg)
     return frame.loc[:, list(columns)]
+
+
+def refuse_unknown_columns(frame: pd.DataFrame, config: Config, scorer: ScoringFunction) -> None:
+    """Refuse data with columns of which nobody said what they are.
+
+    Raises
+    ------
+    DataError
+        If the model does not read a column, and the configuration does not name it.
+    """
+    data = config.data
+    known = {*(scorer.columns or frame.columns), data.target, data.id, *data.drop}
+    extra = [name for name in frame.columns if name not in known]
+    if extra:
+        msg = (
+            f"the data has columns that the model does not read: {shorten(extra)}; "
+            "name the true label as data.target and the id as data.id, and list the rest under "
+            "data.drop"
+        )
+        raise DataError(msg)
 
 
 def pin_labels(reference: ReferenceSet, scorer: ScoringFunction, config: Config) -> ReferenceSet:

@@ -91,6 +91,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, people: pd.DataFrame) -> Any
     folder = tmp_path_factory.mktemp("cli")
     uri = f"sqlite:///{folder / 'store.db'}"
     people.to_csv(folder / "people.csv", index=False)
+    people.drop(columns="label").to_csv(folder / "rows.csv", index=False)
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -153,7 +154,7 @@ def model(store: Any, lime: Any, people: pd.DataFrame, request: pytest.FixtureRe
         warnings.simplefilter("ignore")
         with mlflow.start_run(experiment_id=store.experiment):
             fitted = _pipeline(LogisticRegression(max_iter=500)).fit(rows, people["label"])
-            logged = mlflow.data.from_pandas(people, source=str(store.folder / "people.csv"))
+            logged = mlflow.data.from_pandas(rows, source=str(store.folder / "rows.csv"))
             mlflow.log_input(logged, context="training")
             _log(fitted, name, rows, signature=infer_signature(rows, fitted.predict(rows)))
     return f"models:/{name}/1"

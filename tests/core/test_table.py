@@ -195,15 +195,21 @@ def test_a_series_of_mixed_types_is_read_with_the_types_of_the_background():
     assert all((shown.dtypes == frame.dtypes).all() for shown in seen)
 
 
-def test_columns_in_another_order_and_extra_ones_make_no_difference():
+def test_columns_in_another_order_make_no_difference():
     frame = normal_frame()
     rows = frame.iloc[:2]
     seen = []
     explainer = masked(frame, watched(seen, linear), sampling=FEW)
     usual = explainer.explain(rows)
-    other = explainer.explain(rows[rows.columns[::-1]].assign(extra="x"))
+    other = explainer.explain(rows[rows.columns[::-1]])
     assert [bits(e) for e in usual] == [bits(e) for e in other]
     assert all(list(shown.columns) == list(frame.columns) for shown in seen)
+
+
+def test_an_extra_column_is_refused_by_name():
+    explainer = masked(normal_frame(), linear, sampling=FEW)
+    with pytest.raises(DataError, match=r"columns that the background lacks: \['extra'\]"):
+        explainer.explain(normal_frame().iloc[:2].assign(extra="x"))
 
 
 def test_names_of_columns_may_be_numbers():

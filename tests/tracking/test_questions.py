@@ -1,5 +1,7 @@
 """The questions of a reference set: which columns, which labels, which answers are kept back."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from mlflow_lime.tracking.questions import (
     feature_frame,
     pin_instances,
     pin_labels,
+    refuse_unknown_columns,
 )
 
 
@@ -68,6 +71,20 @@ def test_target_id_and_dropped_columns_are_not_features(frame):
 def test_a_configured_column_that_is_not_there(frame, data, message):
     with pytest.raises(DataError, match=message):
         feature_frame(frame, configured(data=data), None)
+
+
+def test_columns_of_which_nobody_said_what_they_are_are_refused(frame):
+    scorer = load_scoring_function(
+        three,
+        sample=frame[["x0", "x1", "x2"]].head(2),
+        class_names=("a", "b", "c"),
+        task="classification",
+    )
+    caster = dataclasses.replace(scorer.caster, columns=("x0", "x1", "x2"))
+    scorer = dataclasses.replace(scorer, caster=caster)
+    refuse_unknown_columns(frame, configured(), scorer)
+    with pytest.raises(DataError, match=r"does not read: \['typo'\]; name the true label"):
+        refuse_unknown_columns(frame.assign(typo=1), configured(), scorer)
 
 
 def test_a_background_may_lack_the_columns_that_are_no_features(frame):
