@@ -37,7 +37,7 @@ keeps_categories = pytest.mark.skipif(
 )
 writes_skops = pytest.mark.skipif(
     "skops" not in mlflow.sklearn.SUPPORTED_SERIALIZATION_FORMATS,
-    reason="MLflow writes scikit-learn models with skops since SKOPSVERSION",
+    reason="MLflow writes scikit-learn models with skops since 3.9",
 )
 
 
