@@ -29,11 +29,17 @@ __all__ = ["Config"]
 _WITHOUT_EFFECT: dict[str, Any] = {
     "models": True,
     "on_error": True,
-    "reference": {"store_inputs"},
+    "data": True,
+    "background": True,
+    "reference": True,
     "prediction": True,
     "outputs": True,
 }
-"""Keys that decide where, how fast or in what form, but not which numbers come out."""
+"""Keys that do not decide which numbers come out for pinned instances.
+
+Where the instances and the background come from matters once, when they are pinned; from then on
+the digest of the reference set stands for them.
+"""
 
 
 class Config(Section):
@@ -48,7 +54,7 @@ class Config(Section):
     --------
     >>> config = Config(reference=ReferenceSection(count=8))
     >>> config.reference.count, config.sampling.rows
-    (8, 1024)
+    (8, 'auto')
     """
 
     models: Name | SomeItems[Name] = Field(
@@ -186,9 +192,10 @@ class Config(Section):
         return any(fnmatchcase(model_name, pattern) for pattern in patterns)
 
     def recipe(self) -> dict[str, Any]:
-        """Return the keys that decide which numbers come out, as plain JSON values.
+        """Return the keys that decide which numbers come out for pinned instances, as JSON values.
 
-        Left out: `models`, `on_error`, `prediction`, `outputs` and ``reference.store_inputs``.
+        Left out: `models`, `on_error`, `prediction`, `outputs`, and `data`, `background` and
+        `reference`, which the digest of the reference set stands for.
         """
         return self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
 

@@ -75,5 +75,5 @@ def _position(name: str, names: Sequence[str]) -> int:
     if str(name) in names:
         return list(names).index(str(name))
     hint = did_you_mean(str(name), names)
-    msg = f"the model has no class {name!r}; its classes are {list(names)[:20]}.{hint}"
+    msg = f"labels: the model has no class {name!r}; its classes are {list(names)[:20]}.{hint}"
     raise DataError(msg)

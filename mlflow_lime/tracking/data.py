@@ -46,7 +46,7 @@ _PARQUET = (".parquet", ".pq")
 _TRAINING = {"train", "training"}
 _HELP = (
     "a CSV or Parquet path, an artifact URI such as 'runs:/<run id>/data.parquet', 'background', "
-    "'dataset', 'dataset:<name>', 'example', or 'auto'"
+    "'run', 'run:<dataset>', 'input_example', or 'auto'"
 )
 
 
@@ -94,7 +94,7 @@ def load_data(
     ----------
     source : str, Path, or DataFrame
         A CSV or Parquet path; an artifact URI; ``background`` (what `log_background` wrote),
-        ``dataset`` or ``dataset:name`` (logged on the model's run), ``example`` (the model's
+        ``run`` or ``run:name`` (a dataset logged on the model's run), ``input_example`` (the model's
         input example); or ``auto``, the first of these three that there is.
     ref : ModelVersionRef, optional
         The model that ``background``, ``dataset``, ``example``, and ``auto`` belong to.
@@ -292,9 +292,9 @@ def _load(
     text = str(source).strip()
     if text == "auto":
         return reader.auto()
-    if text in ("background", "example"):
+    if text in ("background", "input_example"):
         return reader.background() if text == "background" else reader.example()
-    if text == "dataset" or text.startswith("dataset:"):
+    if text == "run" or text.startswith("run:"):
         return reader.dataset(text.partition(":")[2] or None)
     if "://" in text or text.startswith(("runs:/", "models:/", "mlflow-artifacts:/")):
         return reader.artifact(text)
@@ -371,7 +371,7 @@ class _Reader:
 
     def dataset(self, name: str | None = None) -> LoadedData:
         """Return a dataset of the model's run: the named one, or the one it was trained on."""
-        ref = self._need("dataset")
+        ref = self._need("run")
         if ref.run_id is None:
             msg = f"{ref.label} has no run whose datasets could be read"
             raise DataError(msg)
@@ -406,7 +406,7 @@ class _Reader:
 
     def example(self) -> LoadedData:
         """Return the model's input example, which seldom has more than a few rows."""
-        ref = self._need("example")
+        ref = self._need("input_example")
         origin = f"input example of {ref.label}"
         try:
             local = mlflow.artifacts.download_artifacts(artifact_uri=ref.uri)

@@ -34,7 +34,9 @@ __all__ = [
     "read_again",
 ]
 
-_SOURCES = {"run": "dataset", "input_example": "example"}
+
+UNATTENDED = ("auto", "run", "input_example")
+"""Sources that nobody wrote for us: what the model does not read in them is left aside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +159,8 @@ def new_reference(
     frame = _rows(data)
     features = feature_frame(frame, config, None)
     scorer = load_scorer(ref.uri, config, features.head(2))
-    refuse_unknown_columns(frame, config, scorer)
+    if config.data.source not in UNATTENDED:
+        refuse_unknown_columns(frame, config, scorer)
     features = feature_frame(frame, config, scorer)
     background, notes = _background(ref, config, client, data, scorer)
     reference = pin_instances(frame, features, background, config)
@@ -302,7 +305,6 @@ def read_again(
 
 def _load_data(ref: ModelVersionRef, config: Config, client: MlflowClient) -> LoadedData:
     source = config.locate(config.data.source)
-    source = _SOURCES.get(source, source)
     return load_data(source, ref=ref, client=client, seed=config.seed)
 
 
@@ -334,7 +336,7 @@ def _background(
             loaded = load_background(_rows(data), **options)
             loaded = replace(loaded, origin=data.origin)
     else:
-        loaded = load_background(_SOURCES.get(source, source), **options)
+        loaded = load_background(source, **options)
     return describe_background(loaded, config, scorer), loaded.notes
 
 

@@ -158,6 +158,10 @@ def _completed(
     if run is None or run.data.tags.get(names.TAG_STATUS) != "completed":
         return None
     _journal(ref, identity).discard()  # there still, if a kill came after the last write
+    given = _given_run(client)
+    if given is not None and given.info.run_id != run.info.run_id:
+        note = f"{ref.label} was explained already, in run {run.info.run_id}"
+        client.set_tag(given.info.run_id, names.TAG_NOTES, note)
     metrics = {k: v for k, v in run.data.metrics.items() if k.startswith(names.PREFIX)}
     return Review(ref, run.info.run_id, digest, metrics, repeated=True)
 

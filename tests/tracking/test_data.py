@@ -241,19 +241,19 @@ def test_the_training_dataset_of_the_run_is_preferred(model, table, tmp_path):
     for name, rows, context in [("val", table[:9], "eval"), ("fit", table[:30], "training")]:
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
         log_dataset(ref, rows, name, context, source=str(tmp_path / f"{name}.csv"))
-    loaded = load_data("dataset", ref=ref)
+    loaded = load_data("run", ref=ref)
     assert loaded.origin == f"dataset 'fit' of run {ref.run_id}"
     assert len(loaded.frame) == 30
-    assert len(load_data("dataset:val", ref=ref).frame) == 9
+    assert len(load_data("run:val", ref=ref).frame) == 9
     with pytest.raises(DataError, match=r"no dataset 'vla'.*Did you mean 'val'"):
-        load_data("dataset:vla", ref=ref)
+        load_data("run:vla", ref=ref)
 
 
 def test_a_dataset_without_data_says_how_to_log_one(model, table):
     ref = model()
     log_dataset(ref, table, "bare", "training")
     with pytest.raises(DataError, match=r"keeps no data, .*log_background\(X\)"):
-        load_data("dataset", ref=ref)
+        load_data("run", ref=ref)
 
 
 def test_a_dataset_whose_file_is_gone_is_said(model, table, tmp_path):
@@ -263,12 +263,12 @@ def test_a_dataset_whose_file_is_gone_is_said(model, table, tmp_path):
     log_dataset(ref, table, "gone", "training", source=str(path))
     path.unlink()
     with pytest.raises(DataError, match=r"dataset 'gone' of run .* cannot be loaded"):
-        load_data("dataset", ref=ref)
+        load_data("run", ref=ref)
 
 
 def test_a_run_without_dataset_is_said(model):
     with pytest.raises(DataError, match=r"logged no dataset"):
-        load_data("dataset", ref=model())
+        load_data("run", ref=model())
 
 
 # The input example, and the order --------------------------------------------------------
@@ -276,7 +276,7 @@ def test_a_run_without_dataset_is_said(model):
 
 def test_the_input_example_is_data_with_a_note(model, table):
     ref = model(example=table[["income", "age"]][:5])
-    loaded = load_data("example", ref=ref)
+    loaded = load_data("input_example", ref=ref)
     pd.testing.assert_frame_equal(loaded.frame, table[["income", "age"]][:5])
     assert "only 5 rows" in loaded.notes[0]
 
@@ -285,14 +285,14 @@ def test_an_example_array_gets_column_names(log, table, target):
     array = table[["income", "age"]].to_numpy()
     fitted = LogisticRegression().fit(array, target)
     info = log(mlflow.sklearn, fitted, input_example=array[:3], serialization_format="cloudpickle")
-    loaded = load_data("example", ref=resolve_model(info.model_uri))
+    loaded = load_data("input_example", ref=resolve_model(info.model_uri))
     assert list(loaded.frame.columns) == ["x0", "x1"]
     np.testing.assert_array_equal(loaded.frame.to_numpy(), array[:3])
 
 
 def test_a_model_without_example_is_said(model):
     with pytest.raises(DataError, match=r"has no input example; log the model with"):
-        load_data("example", ref=model())
+        load_data("input_example", ref=model())
 
 
 def test_auto_takes_background_then_dataset_then_example(model, table, tmp_path):
@@ -313,7 +313,7 @@ def test_auto_that_finds_nothing_says_all_it_tried(model):
         load_data("auto", ref=model())
 
 
-@pytest.mark.parametrize("source", ["auto", "background", "dataset", "example"])
+@pytest.mark.parametrize("source", ["auto", "background", "run", "input_example"])
 def test_a_source_that_needs_a_model_says_so(source):
     with pytest.raises(DataError, match=f"data source '{source}' needs a model"):
         load_data(source)
@@ -321,4 +321,4 @@ def test_a_source_that_needs_a_model_says_so(source):
 
 def test_a_model_without_run_has_no_dataset():
     with pytest.raises(DataError, match=r"has no run"):
-        load_data("dataset", ref=ModelVersionRef(uri="folder"))
+        load_data("run", ref=ModelVersionRef(uri="folder"))

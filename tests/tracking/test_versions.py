@@ -187,7 +187,7 @@ def test_a_server_that_is_down_is_noticed_within_seconds(dead_server, uri):
     started = time.monotonic()
     with pytest.raises(TrackingServerError, match=r"cannot ask http://127.0.0.1.*MLFLOW_TRACKING"):
         resolve_model(uri)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20  # seconds, not minutes, also on a busy machine
 
 
 def test_a_server_that_accepts_and_never_answers_is_given_up(monkeypatch):
@@ -201,7 +201,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(monkeypatch):
         started = time.monotonic()
         with pytest.raises(TrackingServerError):
             resolve_model("models:/a/1")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 20  # seconds, not minutes, also on a busy machine
 
 
 def test_impatience_ends_and_keeps_a_lower_setting(monkeypatch):

@@ -5,7 +5,7 @@ that offers intervals. The standard error counts seeds, because weights of one s
 other. The target, .93 to .97, is judged with two standard errors of slack; a row that meets it
 only thanks to them says so.
 
-Run ``python benchmarks/coverage.py [--quick]``.
+Run ``python benchmarks/intervals.py [--quick]``.
 """
 
 import argparse
