@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["init"]
 
 _SOURCES = {
-    "background": ("auto", "what log_background stored"),
-    "dataset": ("run", "the dataset of the model's run"),
-    "example": ("input_example", "the model's input example"),
+    "background": "what log_background stored",
+    "run": "the dataset of the model's run",
+    "input_example": "the model's input example",
 }
-"""Where the store may hold rows, best first: our word, the configuration's, and a person's."""
+"""Where the store may hold rows, best first, and what a person calls it."""
 
 _NO_DATA = "no rows for this model in MLflow: set data.source to a .csv or .parquet file"
 _LABELS = ("target", "label", "labels", "y", "class", "outcome")
@@ -163,7 +163,7 @@ def _find_rows(
     """Return the configuration's word for the best source of rows, a person's, and the rows."""
     from mlflow_lime.tracking.data import load_data
 
-    for source, (word, words) in _SOURCES.items():
+    for source, words in _SOURCES.items():
         try:
             loaded = load_data(source, ref=ref, client=client, max_rows=1000)
         except DataError:
@@ -171,6 +171,7 @@ def _find_rows(
         except MlflowLimeError:
             return None
         if loaded.frame is not None:
+            word = "auto" if source == "background" else source
             return word, f"{words}, {loaded.rows_total:,} rows", loaded.frame
     return None
 
