@@ -13,18 +13,10 @@ from tqdm import tqdm
 from mlflow_lime.core.assess import Fits, Sample, assess, fit_surrogates
 from mlflow_lime.core.domain import Domain, Draw, Subject
 from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
-from mlflow_lime.core.kernel import Kernel, effective_share
+from mlflow_lime.core.kernel import effective_share
 from mlflow_lime.core.labels import LabelRule, choose_labels, require_mode
-from mlflow_lime.core.masks import (
-    LOCAL_WIDTH,
-    MaskBlock,
-    choose_design,
-    choose_order,
-    count_weights,
-    enumerate_masks,
-    level_columns,
-    mask_block,
-)
+from mlflow_lime.core.masks import MaskBlock
+from mlflow_lime.core.neighbourhood import Neighbourhood
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
 from mlflow_lime.core.pool import Pool, predict_draws
 from mlflow_lime.core.predict import Predict, Predictor
@@ -50,7 +42,6 @@ class Task:
     scores: FloatArray
     outputs: list[int]
     labels: list[tuple[int, int, str]]
-    design: str
     exact: bool
     sample: Sample
     round: int = 0
@@ -90,6 +81,7 @@ class Explainer:
     budget: Budget = field(default_factory=Budget)
     pooling: Pooling = field(default_factory=Pooling)
     predictor: Predictor = field(init=False)
+    _rows: Neighbourhood = field(init=False)
     _pool: Pool = field(init=False)
     _started: float = field(init=False, default=0.0)
     _spent: tuple[int, int] = field(init=False, default=(0, 0))
@@ -97,6 +89,7 @@ class Explainer:
     def __post_init__(self) -> None:
         require_mode(self.mode)
         self.predictor = Predictor(self.predict, self.mode)
+        self._rows = Neighbourhood(self.domain, self.sampling)
         self._pool = Pool(self.predictor, self.pooling)
 
     def explain(
@@ -183,14 +176,11 @@ class Explainer:
         first, most : int
             Rows of the first round, and of all rounds together.
         """
-        design = self._design(subject)
-        if design == "exact":
-            return design, 2**subject.n_active, 2**subject.n_active
-        first = rows = self._first_rows(subject)
-        most = self.sampling.max_rows or 4 * first
-        while 2 * rows <= most:
-            rows *= 2
-        return design, first, rows
+        first = self._rows.round_rows(subject, 0)
+        if self._rows.is_exact(subject):
+            first = 2**subject.n_active
+        last = self._rows.last_round(subject)
+        return self._rows.design(subject), first, first * 2**last
 
     # Instances with neighbourhoods of their own
 
@@ -222,7 +212,7 @@ class Explainer:
         while waiting and (not tasks or size < target):
             task = waiting.popleft()
             try:
-                blocks = list(self._blocks(task))
+                blocks = list(self._rows.blocks(task.subject, task.round))
             except MlflowLimeError as error:
                 yield task.subject, _failure(task.subject, error)
                 continue
@@ -248,7 +238,11 @@ class Explainer:
                 continue
             outcome = self._outcome(task)
             limited = waiting if self.budget.rows is not None else ()
-            promised = sum(self._next_rows(other) for other in limited if other.round)
+            promised = sum(
+                self._rows.round_rows(other.subject, other.round)
+                for other in limited
+                if other.round
+            )
             if self._done(task, outcome, promised):
                 yield task.subject, outcome
             else:
@@ -267,40 +261,11 @@ class Explainer:
         precise = isinstance(outcome, Explanation) and outcome.converged
         return precise or not self._may_extend(task, promised)
 
-    def _blocks(self, task: Task) -> Iterator[tuple[int, MaskBlock]]:
-        if task.exact:
-            masks = enumerate_masks(task.subject.n_active)
-            levels = np.zeros((len(masks), 0), dtype=np.uint16)
-            law, width = self._law(task.subject)
-            weights = count_weights(law, task.subject.n_active, width)
-            yield 0, MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
-            return
-        # Each round doubles the rows, by blocks of the same size as the first.
-        rounds = range(2**task.round // 2, 2**task.round)
-        law, width = self._law(task.subject)
-        for replicate in range(self.sampling.replicates):
-            blocks = [
-                mask_block(
-                    task.design,
-                    law=law,
-                    width=width if self.domain.masked else None,
-                    n_parts=task.subject.n_active if self.domain.masked else 0,
-                    n_draws=task.subject.n_draws,
-                    n_rows=self._first_rows(task.subject) // self.sampling.replicates,
-                    seed=self._seed(task.subject.digest),
-                    replicate=replicate,
-                    round_=round_,
-                )
-                for round_ in rounds
-            ]
-            yield replicate, _joined(blocks)
-
     def _add(self, task: Task, replicate: int, block: MaskBlock, scores: FloatArray) -> None:
         features = self.domain.features(task.subject, block)
-        kernel = self._kernel(task.subject)
+        kernel = self._rows.kernel(task.subject)
         weights = kernel.weights(features, self.domain.origin(task.subject)) * block.weights
-        order = self._level_order(task.subject)
-        nuisance = level_columns(block.masks, block.levels, order=order) if order else None
+        nuisance = self._rows.nuisance(task.subject, block)
         task.sample.add(replicate, features, scores[:, task.outputs], weights, nuisance)
 
     # Instances that share one pool of rows
@@ -346,9 +311,8 @@ class Explainer:
     def _extend_pool(
         self, task: Task, round_: int
     ) -> tuple[list[tuple[int, MaskBlock, FloatArray]], int]:
-        anybody = replace(task, round=round_)
         added, charged = [], 0
-        for replicate, block in self._blocks(anybody):
+        for replicate, block in self._rows.blocks(task.subject, round_):
             (answer,) = predict_draws(self._pool, self.domain, [(task.subject, block)])
             if isinstance(answer, MlflowLimeError):
                 raise answer
@@ -389,14 +353,12 @@ class Explainer:
         chosen = choose_labels(rule, scores, names, mode=self.mode)
         every = len(scores) <= FITTED_OUTPUTS
         outputs = list(range(len(scores))) if every else sorted(set(chosen))
-        design = self._design(subject)
-        exact = design == "exact" and self.domain.masked and subject.n_draws == 0
+        exact = self._rows.is_exact(subject)
         return Task(
             subject=subject,
             scores=scores,
             outputs=outputs,
             labels=[(outputs.index(i), i, names[i]) for i in chosen],
-            design=design,
             exact=exact,
             sample=Sample(1 if exact else self.sampling.replicates, scores[outputs]),
         )
@@ -454,95 +416,27 @@ class Explainer:
 
     def _may_extend(self, task: Task, promised: int) -> bool:
         """Return whether the budget bears another round, beside rows promised to others."""
-        if task.exact or self._out_of_time():
+        if task.round >= self._rows.last_round(task.subject) or self._out_of_time():
             return False
         spent_rows = self.predictor.counter.rows - self._spent[0]
         spent_calls = self.predictor.counter.calls - self._spent[1]
-        first = self._first_rows(task.subject) // self.sampling.replicates
-        rows = first * self.sampling.replicates * 2**task.round
-        promised += rows
-        most = self.sampling.max_rows or 4 * self._first_rows(task.subject)
-        return (
-            2 * rows <= most
-            and (self.budget.rows is None or spent_rows + promised <= self.budget.rows)
-            and (self.budget.calls is None or spent_calls < self.budget.calls)
+        promised += self._rows.round_rows(task.subject, task.round + 1)
+        return (self.budget.rows is None or spent_rows + promised <= self.budget.rows) and (
+            self.budget.calls is None or spent_calls < self.budget.calls
         )
-
-    def _next_rows(self, task: Task) -> int:
-        """Return the rows of the round that comes next."""
-        first = self._first_rows(task.subject) // self.sampling.replicates
-        after = 1 << task.round
-        return first * self.sampling.replicates * (after - after // 2)
 
     def _out_of_time(self) -> bool:
         limit = self.budget.seconds
         return limit is not None and time.monotonic() - self._started > limit
 
     def _recipe(self, task: Task) -> dict[str, Any]:
-        law, width = self._law(task.subject)
-        kernel = self._kernel(task.subject)
         return {
-            **self.domain.recipe(),
-            "design": task.design,
-            "law": law if self.domain.masked else "background",
-            "width": width,
-            "rows": self._first_rows(task.subject),
-            "replicates": self.sampling.replicates,
-            "precision": self.sampling.precision,
-            "kernel": {
-                "width": kernel.width,
-                "distance": kernel.distance,
-                "function": getattr(kernel.function, "__qualname__", None),
-            },
+            **self._rows.recipe(task.subject),
             "select": self.fitting.select,
             "penalty": self.fitting.penalty,
             "confidence": self.fitting.confidence,
             "regressor": getattr(self.fitting.regressor, "__qualname__", None),
         }
-
-    def _law(self, subject: Subject) -> tuple[str, float | None]:
-        """Return the law of the masks, and the width that makes it local."""
-        chosen = self.sampling
-        if chosen.law == "local":
-            return "uniform_count", LOCAL_WIDTH
-        if chosen.law != "auto":
-            return chosen.law, None
-        if chosen.design == "orthogonal":
-            return "bernoulli", None
-        # A kernel of the user's own says what is local.
-        return self.domain.default_law() if chosen.kernel is None else ("uniform_count", None)
-
-    def _level_order(self, subject: Subject) -> int:
-        """Return the degree of the columns that take out the noise of background values."""
-        if not self.domain.masked or subject.n_draws != subject.n_active:
-            return 0
-        return choose_order(
-            n_parts=subject.n_active, n_draws=subject.n_draws, n_rows=self._first_rows(subject)
-        )
-
-    def _design(self, subject: Subject) -> str:
-        if self.sampling.design != "auto":
-            return self.sampling.design
-        return choose_design(
-            self._law(subject)[0],
-            n_parts=subject.n_active if self.domain.masked else 0,
-            n_draws=subject.n_draws,
-            n_rows=self._first_rows(subject) // self.sampling.replicates,
-            n_replicates=self.sampling.replicates,
-        )
-
-    def _first_rows(self, subject: Subject) -> int:
-        rows = self.sampling.rows or self.domain.default_rows(subject)
-        return min(rows, self.sampling.max_rows or rows)
-
-    def _kernel(self, subject: Subject) -> Kernel:
-        return self.sampling.kernel or self.domain.default_kernel(subject)
-
-    def _seed(self, digest: str) -> np.random.SeedSequence:
-        if self.domain.shared:
-            return np.random.SeedSequence([self.sampling.seed])
-        words = [int(digest[i : i + 8], 16) for i in range(0, len(digest), 8)]
-        return np.random.SeedSequence([self.sampling.seed, *words])
 
     def _nothing_varies(self, task: Task) -> FailedExplanation:
         return FailedExplanation(
@@ -568,16 +462,6 @@ def _one_rule_each(labels: LabelRule | Sequence[LabelRule], n_subjects: int) -> 
         msg = f"labels are given for {len(labels)} instances, but there are {n_subjects}"
         raise DataError(msg)
     return list(labels)
-
-
-def _joined(blocks: Sequence[MaskBlock]) -> MaskBlock:
-    if len(blocks) == 1:
-        return blocks[0]
-    return MaskBlock(
-        np.concatenate([block.masks for block in blocks]),
-        np.concatenate([block.levels for block in blocks]),
-        np.concatenate([block.weights for block in blocks]),
-    )
 
 
 def _failure(subject: Subject, error: MlflowLimeError) -> FailedExplanation:

@@ -1,0 +1,176 @@
+"""Which rows are drawn around an instance, round by round, and how they count."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_lime.core.domain import Domain, Subject
+from mlflow_lime.core.kernel import Kernel
+from mlflow_lime.core.masks import (
+    LOCAL_WIDTH,
+    MaskBlock,
+    choose_design,
+    choose_order,
+    count_weights,
+    enumerate_masks,
+    level_columns,
+    mask_block,
+)
+from mlflow_lime.core.options import Sampling
+
+__all__ = ["Neighbourhood"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbourhood:
+    """What the options leave open, decided for each instance.
+
+    Attributes
+    ----------
+    domain : Domain
+        What the instances are.
+    sampling : Sampling
+        What was asked for.
+    """
+
+    domain: Domain
+    sampling: Sampling
+
+    def law(self) -> tuple[str, float | None]:
+        """Return the law of the masks, and the width that makes it local."""
+        chosen = self.sampling
+        if chosen.law == "local":
+            return "uniform_count", LOCAL_WIDTH
+        if chosen.law != "auto":
+            return chosen.law, None
+        if chosen.design == "orthogonal":
+            return "bernoulli", None
+        # A kernel of the user's own says what is local.
+        return self.domain.default_law() if chosen.kernel is None else ("uniform_count", None)
+
+    def design(self, subject: Subject) -> str:
+        """Return how masks and background levels are drawn."""
+        if self.sampling.design != "auto":
+            return self.sampling.design
+        return choose_design(
+            self.law()[0],
+            n_parts=self._n_masked(subject),
+            n_draws=subject.n_draws,
+            n_rows=self._block_rows(subject),
+            n_replicates=self.sampling.replicates,
+        )
+
+    def is_exact(self, subject: Subject) -> bool:
+        """Return whether every mask is evaluated and nothing else is random."""
+        return self.design(subject) == "exact" and self.domain.masked and subject.n_draws == 0
+
+    def kernel(self, subject: Subject) -> Kernel:
+        """Return how rows count by their distance from the instance."""
+        return self.sampling.kernel or self.domain.default_kernel(subject)
+
+    # Rounds: each one doubles the rows, by blocks of the same size as the first.
+
+    def first_rows(self, subject: Subject) -> int:
+        """Return the rows of the first round, as they are asked for."""
+        rows = self.sampling.rows or self.domain.default_rows(subject)
+        return min(rows, self.sampling.max_rows or rows)
+
+    def round_rows(self, subject: Subject, round_: int) -> int:
+        """Return the rows that a round adds."""
+        first = self._block_rows(subject) * self.sampling.replicates
+        return first * len(_blocks_of(round_))
+
+    def last_round(self, subject: Subject) -> int:
+        """Return the number of the last round that the limit of rows allows."""
+        if self.is_exact(subject):
+            return 0
+        rows = self._block_rows(subject) * self.sampling.replicates
+        most = self.sampling.max_rows or 4 * self.first_rows(subject)
+        return max(0, (most // rows).bit_length() - 1)
+
+    def blocks(self, subject: Subject, round_: int) -> Iterator[tuple[int, MaskBlock]]:
+        """Yield the number of each replicate, and what a round adds to it."""
+        law, width = self.law()
+        if self.is_exact(subject):
+            masks = enumerate_masks(subject.n_active)
+            levels = np.zeros((len(masks), 0), dtype=np.uint16)
+            weights = count_weights(law, subject.n_active, width)
+            yield 0, MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
+            return
+        design, seed = self.design(subject), self._seed(subject)
+        for replicate in range(self.sampling.replicates):
+            drawn = [
+                mask_block(
+                    design,
+                    law=law,
+                    width=width if self.domain.masked else None,
+                    n_parts=self._n_masked(subject),
+                    n_draws=subject.n_draws,
+                    n_rows=self._block_rows(subject),
+                    seed=seed,
+                    replicate=replicate,
+                    round_=number,
+                )
+                for number in _blocks_of(round_)
+            ]
+            yield replicate, _joined(drawn)
+
+    def nuisance(self, subject: Subject, block: MaskBlock) -> NDArray[Any] | None:
+        """Return columns that take out the noise of background values, where rows can bear them."""
+        if not self.domain.masked or subject.n_draws != subject.n_active:
+            return None
+        order = choose_order(
+            n_parts=subject.n_active, n_draws=subject.n_draws, n_rows=self.first_rows(subject)
+        )
+        return level_columns(block.masks, block.levels, order=order) if order else None
+
+    def recipe(self, subject: Subject) -> dict[str, Any]:
+        """Return every choice that determines the rows and their weights, as JSON values."""
+        law, width = self.law()
+        kernel = self.kernel(subject)
+        return {
+            **self.domain.recipe(),
+            "design": self.design(subject),
+            "law": law if self.domain.masked else "background",
+            "width": width if self.domain.masked else None,
+            "rows": self.first_rows(subject),
+            "replicates": self.sampling.replicates,
+            "precision": self.sampling.precision,
+            "kernel": {
+                "width": kernel.width,
+                "distance": kernel.distance,
+                "function": getattr(kernel.function, "__qualname__", None),
+            },
+        }
+
+    def _n_masked(self, subject: Subject) -> int:
+        return subject.n_active if self.domain.masked else 0
+
+    def _block_rows(self, subject: Subject) -> int:
+        return self.first_rows(subject) // self.sampling.replicates
+
+    def _seed(self, subject: Subject) -> np.random.SeedSequence:
+        """Return the seed of an instance, from its content alone; one for all in a pool."""
+        if self.domain.shared:
+            return np.random.SeedSequence([self.sampling.seed])
+        digest = subject.digest
+        words = [int(digest[i : i + 8], 16) for i in range(0, len(digest), 8)]
+        return np.random.SeedSequence([self.sampling.seed, *words])
+
+
+def _blocks_of(round_: int) -> range:
+    """Return the numbers of the blocks that a round adds to each replicate."""
+    return range(2**round_ // 2, 2**round_)
+
+
+def _joined(blocks: Sequence[MaskBlock]) -> MaskBlock:
+    if len(blocks) == 1:
+        return blocks[0]
+    return MaskBlock(
+        np.concatenate([block.masks for block in blocks]),
+        np.concatenate([block.levels for block in blocks]),
+        np.concatenate([block.weights for block in blocks]),
+    )
