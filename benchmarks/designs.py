@@ -17,7 +17,10 @@ import numpy as np
 from scipy.stats import t as student
 from workloads import TOP, Lime, Workload, relative_sd, workload
 
-from mlflow_lime.core.masks import level_columns, mask_block
+from mlflow_lime.core.level_columns import level_columns
+from mlflow_lime.core.masks import (
+    mask_block,
+)
 
 WIDTH = 0.45
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from workloads import TOP, Ours, Workload, grid, once
 
-from mlflow_lime.core.masks import orthogonal_runs
+from mlflow_lime.core.arrays import orthogonal_runs
 from mlflow_lime.core.options import Sampling
 
 LOW, HIGH = 0.93, 0.97

@@ -15,21 +15,25 @@ from numpy.typing import NDArray
 from scipy.special import erf, erfinv
 from scipy.stats import qmc
 
+from mlflow_lime.core.arrays import (
+    MAX_ORTHOGONAL_PARTS,
+    binary_digits,
+    orthogonal_array,
+    orthogonal_runs,
+)
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = [
     "DESIGNS",
     "LAWS",
     "LEVELS",
+    "LEVEL_BITS",
     "LOCAL_WIDTH",
     "MaskBlock",
     "choose_design",
-    "choose_order",
     "count_weights",
     "enumerate_masks",
-    "level_columns",
     "mask_block",
-    "orthogonal_runs",
 ]
 
 UintArray = NDArray[np.uint32]
@@ -44,26 +48,9 @@ LOCAL_WIDTH: Final = 0.45
 """Width of the local law of tables; ``benchmarks/designs.py`` prints the table behind it."""
 MAX_ENUMERATED_PARTS: Final = 20
 MAX_SOBOL_DIMENSIONS: Final = 21_201
-MAX_ORTHOGONAL_PARTS: Final = 1_023
-MAX_ORDER: Final = 3
 
-_LEVEL_BITS = 10
-_LEVEL_PRECISION = 10
+LEVEL_BITS = 10
 _HALF = np.uint32(1 << 31)
-# Primitive polynomials over GF(2), by degree.
-_PRIMITIVE = {
-    2: 0b111,
-    3: 0b1011,
-    4: 0b10011,
-    5: 0b100101,
-    6: 0b1000011,
-    7: 0b10001001,
-    8: 0b100011101,
-    9: 0b1000010001,
-    10: 0b10000001001,
-}
-# Extending a code greedily takes time in proportion to runs x parts.
-_MAX_GREEDY_BITS = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,35 +226,6 @@ def choose_design(
     return "sobol" if 4 * n_dims <= n_rows else "stratified"
 
 
-def choose_order(*, n_parts: int, n_draws: int, n_rows: int) -> int:
-    """Return the order of `level_columns` that the rows can bear.
-
-    Every column costs a row's worth of information, so a degree is worth its columns only where
-    rows are many: 4 rows a column for degree 2, 2.5 for degree 1 (``benchmarks/designs.py``).
-
-    Parameters
-    ----------
-    n_parts, n_draws : int
-        As in `mask_block`.
-    n_rows : int
-        Rows of all replicates together.
-
-    Returns
-    -------
-    int
-        0, 1, or 2.
-
-    Examples
-    --------
-    >>> [choose_order(n_parts=30, n_draws=30, n_rows=n) for n in (128, 256, 512)]
-    [0, 1, 2]
-    """
-    for order, rows_per_column in ((2, 4.0), (1, 2.5)):
-        if n_draws and n_rows >= rows_per_column * (1 + n_parts + order * n_draws):
-            return order
-    return 0
-
-
 def enumerate_masks(n_parts: int) -> MaskArray:
     """Return every mask of `n_parts` parts, in binary order.
 
@@ -291,7 +249,7 @@ def enumerate_masks(n_parts: int) -> MaskArray:
             f"{n_parts}; use another design"
         )
         raise DataError(msg)
-    return _bits(np.arange(1 << n_parts, dtype=np.uint32), n_parts)
+    return binary_digits(np.arange(1 << n_parts, dtype=np.uint32), n_parts)
 
 
 def count_weights(law: str, n_parts: int, width: float | None = None) -> FloatArray:
@@ -329,72 +287,6 @@ def count_weights(law: str, n_parts: int, width: float | None = None) -> FloatAr
     kept = np.arange(n_parts + 1)[:, None]
     terms = (2.0 * share) ** kept * (2.0 * (1.0 - share)) ** (n_parts - kept)
     return np.asarray(terms @ density, dtype=np.float64)
-
-
-def level_columns(
-    masks: MaskArray,
-    levels: LevelArray,
-    *,
-    order: int = 2,
-    owners: NDArray[np.intp] | None = None,
-) -> NDArray[np.float32]:
-    """Return columns that take the noise of the background values out of a regression.
-
-    Column ``(1 - z_j) P_m(level_j)``, with P_m the Legendre polynomial of degree m = 1 .. order.
-    Given the masks each column has mean zero over the levels, so it is uncorrelated with every
-    function of the masks: beside the masks in a least-squares fit it leaves what the weights
-    estimate as it is, and explains variance that would otherwise be noise.
-
-    Parameters
-    ----------
-    masks : ndarray of uint8, shape (n_rows, n_parts)
-        1 = kept.
-    levels : ndarray of uint16, shape (n_rows, n_draws)
-        Levels of the same rows.
-    order : int
-        Highest degree, 0 to 3.
-    owners : ndarray of intp, shape (n_draws,), optional
-        Part that each level belongs to; needed where `n_draws` differs from `n_parts`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_rows, n_draws * order)
-        The degrees of one draw stand together. Each column has a variance about the share of rows
-        in which the part is absent. The values are multiples of 2**-10, so single precision adds
-        up thousands of them, or of their products with masks, without error.
-
-    References
-    ----------
-    Owen, "Monte Carlo theory, methods and examples", 2013, section 8.9 (control variates by
-    regression).
-
-    Examples
-    --------
-    >>> masks, levels = np.array([[0, 1]], np.uint8), np.array([[1023, 0]], np.uint16)
-    >>> [round(abs(float(value)), 2) for value in level_columns(masks, levels, order=1)[0]]
-    [1.73, 0.0]
-    """
-    if not 0 <= order <= MAX_ORDER:
-        msg = f"the order of level columns must be 0 to {MAX_ORDER}, got {order!r}"
-        raise DataError(msg)
-    if owners is None and levels.shape[1] != masks.shape[1]:
-        msg = f"{levels.shape[1]} levels of {masks.shape[1]} parts need their owners"
-        raise DataError(msg)
-    kept = masks if owners is None else masks[:, owners]
-    places = levels | kept.astype(np.uint16) << np.uint16(_LEVEL_BITS)
-    columns: NDArray[np.float32] = np.take(_level_values(order), places, axis=0, mode="clip")
-    return columns.reshape(len(levels), order * levels.shape[1])
-
-
-def orthogonal_runs(n_parts: int) -> int:
-    """Return the rows of the smallest orthogonal array of strength 4 that is available here.
-
-    Examples
-    --------
-    >>> [orthogonal_runs(n) for n in (4, 15, 30, 63, 127)]
-    [16, 256, 1024, 4096, 16384]
-    """
-    return 1 << _strength_four(n_parts)[0]
 
 
 # ------------------------------------------------------------------------------- checks
@@ -528,7 +420,7 @@ def _share_kept(points: UintArray, width: float | None) -> UintArray:
 
 
 def _leading_levels(points: UintArray) -> LevelArray:
-    return (points >> np.uint32(32 - _LEVEL_BITS)).astype(np.uint16)
+    return (points >> np.uint32(32 - LEVEL_BITS)).astype(np.uint16)
 
 
 def _remaining_levels(
@@ -569,7 +461,7 @@ def _draw_exact(plan: _Plan) -> MaskBlock:
 
 def _draw_orthogonal(plan: _Plan) -> MaskBlock:
     """Draw cosets of a linear code, each under its own shift; the last one may be cut short."""
-    array = _orthogonal_array(plan.n_parts)
+    array = orthogonal_array(plan.n_parts)
     if plan.n_rows < len(array):
         msg = (
             f"an orthogonal array of strength 4 for {plan.n_parts} parts needs at least "
@@ -590,107 +482,6 @@ def _shuffled_levels(plan: _Plan) -> LevelArray:
     shift = plan.rng.integers(0, 1 << 32, size=plan.n_draws, dtype=np.uint32)
     levels = _leading_levels(_sobol(plan.n_draws, 0, plan.n_rows) ^ shift)
     return plan.rng.permutation(levels)
-
-
-@lru_cache(maxsize=16)
-def _orthogonal_array(n_parts: int) -> MaskArray:
-    """Return a linear orthogonal array: all combinations of the bits of its columns.
-
-    Returns
-    -------
-    ndarray of uint8, shape (orthogonal_runs(n_parts), n_parts)
-
-    References
-    ----------
-    Hedayat, Sloane, Stufken, "Orthogonal arrays", 1999, section 4.3: the words of the dual of a
-    linear code with minimum distance 5 form an orthogonal array of strength 4.
-    """
-    n_bits, columns = _strength_four(n_parts)
-    runs = _bits(np.arange(1 << n_bits, dtype=np.uint32), n_bits)
-    generator = _bits(np.array(columns, dtype=np.uint32), n_bits).T
-    # At most 20 bits are added up, so uint8 cannot overflow.
-    array: MaskArray = (runs @ generator) & np.uint8(1)
-    array.setflags(write=False)
-    return array
-
-
-@lru_cache(maxsize=256)
-def _strength_four(n_parts: int) -> tuple[int, tuple[int, ...]]:
-    """Return the bits needed, and columns of that many bits of which any four are independent."""
-    if n_parts <= 5:
-        # Unit vectors, and for five parts also their sum: any four are independent.
-        n_bits = min(n_parts, 4)
-        return n_bits, (*(1 << bit for bit in range(n_bits)), 15)[:n_parts]
-    if n_parts > MAX_ORTHOGONAL_PARTS:
-        msg = (
-            f"orthogonal arrays serve at most {MAX_ORTHOGONAL_PARTS} parts, got {n_parts}; "
-            "use 'sobol' or 'paired'"
-        )
-        raise DataError(msg)
-    n_bits = 5
-    while len(columns := _columns(n_bits)) < n_parts:
-        n_bits += 1
-    return n_bits, columns[:n_parts]
-
-
-def _columns(n_bits: int) -> tuple[int, ...]:
-    return _extended(n_bits) if n_bits <= _MAX_GREEDY_BITS else _bch_columns(n_bits // 2)
-
-
-@lru_cache(maxsize=16)
-def _bch_columns(degree: int) -> tuple[int, ...]:
-    """Return the parity check of the BCH code of distance 5: (x, x^3) for all x of GF(2^degree)."""
-    order = (1 << degree) - 1
-    powers, value = [], 1
-    for _ in range(order):
-        powers.append(value)
-        value <<= 1
-        if value >> degree:
-            value ^= _PRIMITIVE[degree]
-    return tuple(powers[i] | powers[3 * i % order] << degree for i in range(order))
-
-
-@lru_cache(maxsize=16)
-def _extended(n_bits: int) -> tuple[int, ...]:
-    """Return the BCH columns and every further vector that is no sum of three before it."""
-    vectors = np.arange(1 << n_bits)
-    sums = [vectors == 0] * 4
-    columns: list[int] = []
-
-    def add(column: int) -> None:
-        columns.append(column)
-        for terms in (3, 2, 1):
-            sums[terms] = sums[terms] | sums[terms - 1][vectors ^ column]
-
-    # At degree 2 the cubes are all 1 and the columns dependent.
-    for column in _bch_columns(n_bits // 2) if n_bits > 5 else ():
-        add(column)
-    free = np.flatnonzero(~sums[3])
-    while free.size:
-        add(int(free[0]))
-        free = free[~sums[3][free]]
-    return tuple(columns)
-
-
-def _bits(numbers: UintArray, n_bits: int) -> MaskArray:
-    """Return the lowest bits of numbers as columns, shape (n_numbers, n_bits)."""
-    places = np.arange(n_bits, dtype=np.uint32)
-    return (numbers[:, None] >> places & np.uint32(1)).astype(np.uint8)
-
-
-@lru_cache(maxsize=MAX_ORDER + 1)
-def _level_values(order: int) -> NDArray[np.float32]:
-    """Return orthonormal polynomials of the level, then zeros, shape (2 * LEVELS, order)."""
-    centred = (np.arange(LEVELS) + 0.5) / LEVELS * 2.0 - 1.0
-    powers = centred[:, None] ** np.arange(MAX_ORDER + 1)
-    basis, triangle = np.linalg.qr(powers)
-    polynomials = (basis * np.sign(np.diag(triangle)))[:, 1 : 1 + order] * np.sqrt(LEVELS)
-    # Running sums are rounded, not values: so each mean stays exactly zero.
-    sums = np.rint(np.cumsum(polynomials, axis=0) * 2.0**_LEVEL_PRECISION)
-    values = np.zeros((2 * LEVELS, order), dtype=np.float32)
-    values[:LEVELS] = np.diff(sums, axis=0, prepend=0.0) * 2.0**-_LEVEL_PRECISION
-    values.setflags(write=False)
-    return values
 
 
 _DRAW: dict[str, Callable[[_Plan], MaskBlock]] = {

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from mlflow_lime.core.domain import Domain, Subject
 from mlflow_lime.core.kernel import Kernel
+from mlflow_lime.core.level_columns import choose_order, level_columns
 from mlflow_lime.core.masks import (
     LOCAL_WIDTH,
     MaskBlock,
     choose_design,
-    choose_order,
     count_weights,
     enumerate_masks,
-    level_columns,
     mask_block,
 )
 from mlflow_lime.core.options import Sampling

@@ -94,8 +94,8 @@ def load_data(
     ----------
     source : str, Path, or DataFrame
         A CSV or Parquet path; an artifact URI; ``background`` (what `log_background` wrote),
-        ``run`` or ``run:name`` (a dataset logged on the model's run), ``input_example`` (the model's
-        input example); or ``auto``, the first of these three that there is.
+        ``run`` or ``run:name`` (a dataset logged on the model's run), ``input_example`` (the
+        model's); or ``auto``, the first of these three that there is.
     ref : ModelVersionRef, optional
         The model that ``background``, ``dataset``, ``example``, and ``auto`` belong to.
     client : MlflowClient, optional

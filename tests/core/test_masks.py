@@ -7,17 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlflow_lime.core.arrays import orthogonal_runs
+from mlflow_lime.core.level_columns import choose_order, level_columns
 from mlflow_lime.core.masks import (
     DESIGNS,
     LAWS,
     LEVELS,
     choose_design,
-    choose_order,
     count_weights,
     enumerate_masks,
-    level_columns,
     mask_block,
-    orthogonal_runs,
 )
 from mlflow_lime.errors import DataError
 
@@ -173,7 +172,7 @@ def test_levels_do_not_depend_on_the_other_parts():
 
 
 @pytest.mark.parametrize("n_parts", [1, 2, 3, 4, 5, 6, 7, 11, 12, 15, 20, 23])
-def test_orthogonal_arrays_have_strength_four(n_parts):
+def test_orthogonal_arrays_havestrength_four(n_parts):
     runs = orthogonal_runs(n_parts)
     masks = block("orthogonal", law="bernoulli", n_parts=n_parts, n_rows=runs, seed=n_parts).masks
     strength = min(4, n_parts)
@@ -184,9 +183,9 @@ def test_orthogonal_arrays_have_strength_four(n_parts):
 
 @pytest.mark.parametrize("n_parts", [31, 47, 63, 70, 127, 130, 500])
 def test_any_four_columns_of_the_large_arrays_are_independent(n_parts):
-    from mlflow_lime.core.masks import _strength_four
+    from mlflow_lime.core.arrays import strength_four
 
-    n_bits, columns = _strength_four(n_parts)
+    n_bits, columns = strength_four(n_parts)
     assert 1 << n_bits == orthogonal_runs(n_parts)
     assert len(set(columns)) == n_parts
     assert 0 not in columns
