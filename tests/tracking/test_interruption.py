@@ -57,6 +57,7 @@ def work(order):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["MLFLOW_LIME_HOME"] = order["home"]
     mlflow.set_tracking_uri(order["store"])
+    mlflow.set_registry_uri(order["store"])
     if order.get("point"):
         deadly(order["point"])
     try:
