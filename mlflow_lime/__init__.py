@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
     from mlflow_lime.errors import MlflowLimeError
     from mlflow_lime.explainer import TabularExplainer
-    from mlflow_lime.tracking.data import log_background
+    from mlflow_lime.tracking.background_log import log_background
     from mlflow_lime.tracking.review import Review, load_explanations, review_version
 
 __all__ = [
@@ -56,7 +56,7 @@ _HOMES = {
     "TabularExplainer": "mlflow_lime.explainer",
     "load_config": "mlflow_lime.config",
     "load_explanations": "mlflow_lime.tracking.review",
-    "log_background": "mlflow_lime.tracking.data",
+    "log_background": "mlflow_lime.tracking.background_log",
     "parse_config": "mlflow_lime.config",
     "review_version": "mlflow_lime.tracking.review",
 }

@@ -138,8 +138,8 @@ class Table:
             raise DataError(msg)
         if list(frame.columns) != list(self.columns):
             frame = frame.loc[:, list(self.columns)]
-        for column in self.columns:
-            if frame[column].dtype != self.dtypes[column] or frame[column].dtype == object:
+        for column, dtype in zip(self.columns, frame.dtypes, strict=True):
+            if dtype != self.dtypes[column] or dtype == object:
                 self._check_kind(column, frame[column])
         return frame
 
@@ -280,14 +280,16 @@ def row_digest(row: Row) -> str:
 
 
 def _canonical(value: Any) -> object:
+    if isinstance(value, (float, np.floating)):  # by far the most frequent
+        return None if value != value else float(value) + 0.0  # no negative zero
     if not isinstance(value, str) and pd.isna(value):
         return None
     if isinstance(value, np.datetime64):
         return str(pd.Timestamp(value))
     if isinstance(value, np.timedelta64):
         return str(pd.Timedelta(value))
-    if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
-        number = float(value) + 0.0  # no negative zero
+    if isinstance(value, (bool, int, np.bool_, np.integer)):
+        number = float(value)
         whole = isinstance(value, (int, np.integer)) and int(number) != int(value)
         return int(value) if whole else number
     return str(value)

@@ -1,8 +1,8 @@
 """Rows to explain, and the background that absent parts are drawn from.
 
 Data comes from a file, an artifact, a run's logged dataset, the model's input example, or an
-artifact that `log_background` wrote. No source is read without a bound: of a larger one, a sample
-of rows is kept that depends on the seed and on nothing else.
+artifact that `mlflow_lime.log_background` wrote. No source is read without a bound: of a larger
+one, a sample of rows is kept that depends on the seed and on nothing else.
 """
 
 import json
@@ -16,31 +16,25 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.dataset
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
-from numpy.typing import NDArray
 
 from mlflow_lime.errors import DataError, MlflowLimeError, did_you_mean, shorten
+from mlflow_lime.tracking.background_log import ROWS_FILE, STATISTICS_FILE
 from mlflow_lime.tracking.connection import impatient, translate_errors
-from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
+from mlflow_lime.tracking.sampled_rows import choose_rows, csv_rows, parquet_rows
+from mlflow_lime.tracking.versions import ModelVersionRef
 
 if TYPE_CHECKING:
     from mlflow_lime.core.background import Background
 
-__all__ = ["LoadedData", "load_background", "load_data", "log_background"]
+__all__ = ["LoadedData", "load_background", "load_data"]
 
 MAX_ROWS = 100_000
 """Rows that are kept of a source of data."""
-BACKGROUND_ROWS = 5_000
-"""Rows that `log_background` writes."""
-CHUNK_ROWS = 50_000
 
-_ROWS_FILE = "lime/background.parquet"
-_STATISTICS_FILE = "lime/background.json"
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _PARQUET = (".parquet", ".pq")
 _TRAINING = {"train", "training"}
@@ -154,126 +148,6 @@ def load_background(
     return loaded
 
 
-def log_background(
-    data: pd.DataFrame,
-    *,
-    run_id: str | None = None,
-    model_id: str | None = None,
-    version: str | None = None,
-    statistics_only: bool = False,
-    max_rows: int = BACKGROUND_ROWS,
-    seed: int = 0,
-    client: MlflowClient | None = None,
-) -> str:
-    """Keep background data beside a model, for every later explanation of it.
-
-    Parameters
-    ----------
-    data : DataFrame, shape (n_rows, n_columns)
-        Usually the training data, with the columns that the model reads.
-    run_id, model_id, version : str, optional
-        Where to keep it: a run, a LoggedModel, or a version such as ``models:/credit/7``, which
-        stands for its LoggedModel. By default the active run.
-    statistics_only : bool
-        Whether to write statistics of the columns instead of rows. They hold values and
-        frequencies column by column, and no row.
-    max_rows : int
-        Rows to write at most, chosen evenly at random.
-    seed : int
-        Seed of that choice.
-    client : MlflowClient, optional
-        Client of the store.
-
-    Returns
-    -------
-    str
-        The artifact that was written, as ``runs:/...`` or ``models:/...``.
-
-    Raises
-    ------
-    DataError
-        If the data is empty or cannot be written, or if it is not said where to keep it.
-    VersionNotFoundError, TrackingServerError
-        If that place does not exist, or cannot be reached.
-    """
-    if not isinstance(data, pd.DataFrame) or data.empty:
-        what = "is empty" if isinstance(data, pd.DataFrame) else f"is {type(data).__name__}"
-        msg = f"background data {what}; give a data frame with at least one row and one column"
-        raise DataError(msg)
-    client = client or MlflowClient()
-    run_id, model_id = _place(run_id, model_id, version, client)
-    with tempfile.TemporaryDirectory() as folder:
-        path = _write(data, Path(folder), max_rows, seed, statistics_only=statistics_only)
-        with translate_errors(f"the artifacts of {model_id or run_id}"):
-            if model_id is not None:
-                client.log_model_artifacts(model_id, folder)
-                return f"models:/{model_id}/{path}"
-            client.log_artifacts(str(run_id), folder)
-    return f"runs:/{run_id}/{path}"
-
-
-def _place(
-    run_id: str | None, model_id: str | None, version: str | None, client: MlflowClient
-) -> tuple[str | None, str | None]:
-    given = [name for name in (run_id, model_id, version) if name is not None]
-    if len(given) > 1:
-        msg = f"give one of run_id, model_id, and version, got {len(given)}"
-        raise DataError(msg)
-    if version is not None:
-        uri = version if ":/" in version else f"models:/{version}"
-        ref = resolve_model(uri, client)
-        if ref.model_id is None and not ref.run_active:
-            msg = f"{ref.label} has neither a LoggedModel nor a run that artifacts can go to"
-            raise DataError(msg)
-        return ref.run_id, ref.model_id
-    if not given:
-        active = mlflow.active_run()
-        if active is None:
-            msg = "no run is active; give run_id, model_id, or version"
-            raise DataError(msg)
-        run_id = active.info.run_id
-    return run_id, model_id
-
-
-def _write(
-    data: pd.DataFrame, folder: Path, max_rows: int, seed: int, *, statistics_only: bool
-) -> str:
-    """Write rows or statistics below a folder, and return the path inside it."""
-    name = _STATISTICS_FILE if statistics_only else _ROWS_FILE
-    path = folder / name
-    path.parent.mkdir()
-    if statistics_only:
-        from mlflow_lime.core.background import Background
-
-        statistics = Background.from_frame(data).to_dict()
-        path.write_text(json.dumps(statistics, ensure_ascii=False), encoding="utf-8")
-        return name
-    rows = data.iloc[_choose(len(data), max_rows, seed)]
-    try:
-        rows.to_parquet(path)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        bad = [str(column) for column in data.columns if _is_mixed(data[column])]
-        named = f"columns of mixed types: {shorten(bad)}; " if bad else ""
-        msg = (
-            f"the background cannot be written as Parquet ({type(error).__name__}): {named}"
-            "give each column one type, or use statistics_only=True"
-        )
-        raise DataError(msg) from None
-    return name
-
-
-def _is_mixed(series: "pd.Series[Any]") -> bool:
-    return series.dtype == object and series.dropna().map(type).nunique() > 1
-
-
-def _choose(total: int, most: int, seed: int) -> NDArray[np.intp]:
-    """Return the rows to keep, in their order: those with the smallest random keys."""
-    if total <= most:
-        return np.arange(total)
-    keys = np.random.default_rng(seed).random(total)
-    return np.sort(np.argpartition(keys, most)[:most])
-
-
 def _load(
     source: str | Path | pd.DataFrame,
     ref: ModelVersionRef | None,
@@ -333,19 +207,19 @@ class _Reader:
         raise DataError(msg)
 
     def frame(self, frame: pd.DataFrame, origin: str) -> LoadedData:
-        chosen = frame.iloc[_choose(len(frame), self.max_rows, self.seed)]
+        chosen = frame.iloc[choose_rows(len(frame), self.max_rows, self.seed)]
         return self._loaded(chosen, origin, len(frame))
 
     def background(self) -> LoadedData:
         """Return what `log_background` wrote for the LoggedModel or, next, for its run."""
         ref = self._need("background")
-        wanted = [_ROWS_FILE, _STATISTICS_FILE] if self.statistics else [_ROWS_FILE]
+        wanted = [ROWS_FILE, STATISTICS_FILE] if self.statistics else [ROWS_FILE]
         for place in self._places(ref):
             found = self._list(place)
             for name in wanted:
                 if name in found:
                     return self.artifact(f"{place}/{name}")
-            if _STATISTICS_FILE in found:
+            if STATISTICS_FILE in found:
                 msg = f"{ref.label} keeps only statistics of its background, and no rows"
                 raise DataError(msg)
         msg = f"no background was logged for {ref.label} (mlflow_lime.log_background)"
@@ -457,9 +331,12 @@ class _Reader:
             return self._statistics(path, origin)
         with _reading(origin):
             if name.endswith(_CSV):
-                return self._csv(path, origin, "\t" if ".tsv" in name else ",")
+                separator = "\t" if ".tsv" in name else ","
+                frame, total = csv_rows(path, separator, self.max_rows, self.seed)
+                return self._loaded(frame, origin, total)
             if name.endswith(_PARQUET) or path.is_dir():
-                return self._parquet(path, origin)
+                frame, total = parquet_rows(path, self.max_rows, self.seed)
+                return self._loaded(frame, origin, total)
         msg = (
             f"{origin} ends in {path.suffix!r}; expected one of {', '.join(_CSV + _PARQUET)}; "
             "save it as Parquet or CSV"
@@ -473,40 +350,6 @@ class _Reader:
             content = json.loads(path.read_text(encoding="utf-8"))
             return LoadedData(origin, statistics=Background.from_dict(content))
 
-    def _csv(self, path: Path, origin: str, separator: str) -> LoadedData:
-        """Read in pieces, and keep of each piece the rows whose random keys are still smallest."""
-        random = np.random.default_rng(self.seed)
-        kept: list[pd.DataFrame] = []
-        keys = np.empty(0)
-        total = 0
-        with pd.read_csv(path, sep=separator, chunksize=CHUNK_ROWS, low_memory=False) as pieces:
-            for piece in pieces:
-                total += len(piece)
-                kept.append(piece)
-                keys = np.concatenate([keys, random.random(len(piece))])
-                if len(keys) > self.max_rows + 4 * CHUNK_ROWS:
-                    kept, keys = _smallest(kept, keys, self.max_rows)
-        kept, _ = _smallest(kept, keys, self.max_rows)
-        return self._loaded(kept[0], origin, total)
-
-    def _parquet(self, path: Path, origin: str) -> LoadedData:
-        """Read in pieces, and keep the chosen rows of each."""
-        dataset = pa.dataset.dataset(path, format="parquet")
-        total = dataset.count_rows()
-        chosen = _choose(total, self.max_rows, self.seed)
-        pieces: list[pa.RecordBatch] = []
-        start = 0
-        for batch in dataset.to_batches(batch_size=CHUNK_ROWS):
-            first, last = np.searchsorted(chosen, [start, start + len(batch)])
-            if last > first:
-                pieces.append(batch.take(pa.array(chosen[first:last] - start)))
-            start += len(batch)
-        table = pa.Table.from_batches(pieces, schema=dataset.schema)
-        frame = table.to_pandas()
-        if len(frame) < total and isinstance(frame.index, pd.RangeIndex):
-            frame.index = pd.Index(chosen)
-        return self._loaded(frame, origin, total)
-
     def _loaded(self, frame: pd.DataFrame, origin: str, total: int) -> LoadedData:
         if frame.shape[0] == 0 or frame.shape[1] == 0:
             msg = f"{origin} is empty: {total} rows, {frame.shape[1]} columns; give data with rows"
@@ -519,16 +362,6 @@ class _Reader:
             msg = f"data source {source!r} needs a model from MLflow; give a path or a data frame"
             raise DataError(msg)
         return self.ref
-
-
-def _smallest(
-    pieces: list[pd.DataFrame], keys: NDArray[np.float64], most: int
-) -> tuple[list[pd.DataFrame], NDArray[np.float64]]:
-    frame = pd.concat(pieces) if len(pieces) > 1 else pieces[0]
-    if len(frame) > most:
-        chosen = np.sort(np.argpartition(keys, most)[:most])
-        frame, keys = frame.iloc[chosen], keys[chosen]
-    return [frame], keys
 
 
 @contextmanager

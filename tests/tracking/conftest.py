@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
+from sklearn.linear_model import LogisticRegression
 
 with warnings.catch_warnings():
     # MLflow warns about type hints of its own when this is imported.
@@ -215,3 +216,21 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
 
     monkeypatch.setattr(ScoringFunction, "score", spy)
     return frames
+
+
+@pytest.fixture
+def model(log, table, target):
+    """Log a model with or without an input example, and return its reference."""
+
+    def build(example=None, **options):
+        fitted = LogisticRegression().fit(table[["income", "age"]], target)
+        info = log(
+            mlflow.sklearn,
+            fitted,
+            input_example=example,
+            serialization_format="cloudpickle",
+            **options,
+        )
+        return resolve_model(info.model_uri)
+
+    return build

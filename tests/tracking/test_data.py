@@ -9,28 +9,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mlflow_lime.core.background import Background
-from mlflow_lime.errors import DataError, VersionNotFoundError
-from mlflow_lime.tracking import data as data_module
-from mlflow_lime.tracking.data import load_background, load_data, log_background
+from mlflow_lime.errors import DataError
+from mlflow_lime.tracking.background_log import log_background
+from mlflow_lime.tracking.data import load_background, load_data
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
-
-
-@pytest.fixture
-def model(log, table, target):
-    """Log a model with or without an input example, and return its reference."""
-
-    def build(example=None, **options):
-        fitted = LogisticRegression().fit(table[["income", "age"]], target)
-        info = log(
-            mlflow.sklearn,
-            fitted,
-            input_example=example,
-            serialization_format="cloudpickle",
-            **options,
-        )
-        return resolve_model(info.model_uri)
-
-    return build
 
 
 # Files -----------------------------------------------------------------------------------
@@ -65,22 +47,6 @@ def test_categories_and_dates_survive_parquet(tmp_path):
     )
     frame.to_parquet(tmp_path / "x.parquet")
     pd.testing.assert_frame_equal(load_data(tmp_path / "x.parquet").frame, frame)
-
-
-def test_the_same_rows_are_sampled_from_every_kind_of_source(tmp_path, monkeypatch):
-    monkeypatch.setattr(data_module, "CHUNK_ROWS", 10)
-    frame = pd.DataFrame({"x": np.arange(500)})
-    frame.to_csv(tmp_path / "x.csv", index=False)
-    frame.to_parquet(tmp_path / "x.parquet", row_group_size=33)
-    sources = [frame, tmp_path / "x.csv", tmp_path / "x.parquet"]
-    loaded = [load_data(source, max_rows=20, seed=3) for source in sources]
-    for one in loaded:
-        assert one.frame["x"].tolist() == loaded[0].frame["x"].tolist()
-        assert one.frame.index.tolist() == one.frame["x"].tolist()
-        assert (one.rows_total, one.sampled) == (500, True)
-        assert one.notes[0].startswith("20 of 500 rows")
-    other = load_data(frame, max_rows=20, seed=4)
-    assert other.frame["x"].tolist() != loaded[0].frame["x"].tolist()
 
 
 def test_statistics_are_a_background_but_no_rows(table, tmp_path):
@@ -157,73 +123,6 @@ def test_a_missing_artifact_is_said():
         pass
     with pytest.raises(DataError, match=r"cannot be downloaded: .*check that the artifact exists"):
         load_data(f"runs:/{run.info.run_id}/nothing.csv")
-
-
-# What log_background writes --------------------------------------------------------------
-
-
-def test_a_background_of_a_logged_model_is_read_back(model, table):
-    ref = model()
-    uri = log_background(table, model_id=ref.model_id)
-    assert uri == f"models:/{ref.model_id}/lime/background.parquet"
-    pd.testing.assert_frame_equal(load_background("background", ref=ref).frame, table)
-    pd.testing.assert_frame_equal(load_data("background", ref=ref).frame, table)
-    pd.testing.assert_frame_equal(load_data(uri).frame, table)
-
-
-def test_a_background_of_the_active_run_is_found_from_the_model(model, table):
-    ref = model()
-    with mlflow.start_run(run_id=ref.run_id):
-        assert log_background(table).startswith(f"runs:/{ref.run_id}/")
-    pd.testing.assert_frame_equal(load_background("auto", ref=ref).frame, table)
-
-
-def test_a_background_of_a_version_goes_to_its_logged_model(model, table):
-    ref = model(registered_model_name="bg-of-version")
-    uri = log_background(table, version="bg-of-version/1")
-    assert uri.startswith(f"models:/{ref.model_id}/")
-    version = resolve_model("models:/bg-of-version/1")
-    assert len(load_background(ref=version).frame) == len(table)
-
-
-def test_statistics_only_writes_no_row(model, table):
-    ref = model()
-    uri = log_background(table, model_id=ref.model_id, statistics_only=True)
-    assert uri.endswith("lime/background.json")
-    loaded = load_background("background", ref=ref)
-    assert loaded.statistics.digest() == Background.from_frame(table).digest()
-    with pytest.raises(DataError, match=r"keeps only statistics"):
-        load_data("background", ref=ref)
-
-
-def test_a_large_background_is_sampled_when_written(model):
-    ref = model()
-    log_background(pd.DataFrame({"x": range(100)}), model_id=ref.model_id, max_rows=10)
-    assert len(load_background("background", ref=ref).frame) == 10
-
-
-def test_it_must_be_said_where_a_background_goes(table):
-    with pytest.raises(DataError, match=r"no run is active; give run_id"):
-        log_background(table)
-    with pytest.raises(DataError, match=r"one of run_id, model_id, and version, got 2"):
-        log_background(table, run_id="a", model_id="b")
-    with pytest.raises(VersionNotFoundError, match=r"does not exist"):
-        log_background(table, model_id="m-000")
-    with pytest.raises(VersionNotFoundError, match=r"no registered model 'nothing'"):
-        log_background(table, version="nothing/1")
-
-
-@pytest.mark.parametrize("wrong", [pd.DataFrame({"a": []}), [1, 2]])
-def test_a_background_without_rows_is_said(wrong):
-    with pytest.raises(DataError, match=r"background data is"):
-        log_background(wrong, run_id="x")
-
-
-def test_mixed_types_are_named_without_their_values(model):
-    ref = model()
-    with pytest.raises(DataError, match=r"columns of mixed types: \['a'\]") as caught:
-        log_background(pd.DataFrame({"a": ["secret", 4711]}), model_id=ref.model_id)
-    assert "4711" not in str(caught.value)
 
 
 # A run's dataset -------------------------------------------------------------------------
