@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mlflow_lime.errors import MlflowLimeError
     from mlflow_lime.explainer import TabularExplainer
     from mlflow_lime.tracking.background_log import log_background
-    from mlflow_lime.tracking.review import Review, load_explanations, review_version
+    from mlflow_lime.tracking.logged_explanations import load_explanations
+    from mlflow_lime.tracking.review import Review, review_version
 
 __all__ = [
     "Background",
@@ -55,7 +56,7 @@ _HOMES = {
     "Sampling": "mlflow_lime.core.options",
     "TabularExplainer": "mlflow_lime.explainer",
     "load_config": "mlflow_lime.config",
-    "load_explanations": "mlflow_lime.tracking.review",
+    "load_explanations": "mlflow_lime.tracking.logged_explanations",
     "log_background": "mlflow_lime.tracking.background_log",
     "parse_config": "mlflow_lime.config",
     "review_version": "mlflow_lime.tracking.review",

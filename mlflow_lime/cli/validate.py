@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from mlflow_lime.config import Config
     from mlflow_lime.reference.reference_set import ReferenceSet
-    from mlflow_lime.tracking.model import ScoringFunction
     from mlflow_lime.tracking.questions import Questions
+    from mlflow_lime.tracking.scoring_function import ScoringFunction
     from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["validate"]

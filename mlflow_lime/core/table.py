@@ -139,7 +139,7 @@ class Table:
         if list(frame.columns) != list(self.columns):
             frame = frame.loc[:, list(self.columns)]
         for column, dtype in zip(self.columns, frame.dtypes, strict=True):
-            if dtype != self.dtypes[column] or dtype == object:
+            if dtype != self.dtypes[column] or dtype == np.dtype(object):
                 self._check_kind(column, frame[column])
         return frame
 

@@ -23,7 +23,6 @@ from mlflow_lime.tracking.connection import quiet_autologging
 from mlflow_lime.tracking.data import LoadedData, load_background
 from mlflow_lime.tracking.evaluator import CONFIG_VARIABLE
 from mlflow_lime.tracking.log import Destination, write_items
-from mlflow_lime.tracking.model import ScoringFunction
 from mlflow_lime.tracking.questions import (
     Questions,
     ask,
@@ -33,6 +32,7 @@ from mlflow_lime.tracking.questions import (
     pin_labels,
 )
 from mlflow_lime.tracking.review import show_progress, wanted_outputs
+from mlflow_lime.tracking.scoring_function import ScoringFunction
 
 __all__ = ["evaluate_model", "evaluation_config", "record_failure"]
 

@@ -19,7 +19,9 @@ from mlflow_lime.explainer import explainer_from_config
 from mlflow_lime.reference.pick import pick_instances
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.tracking.data import LoadedData, load_background, load_data
-from mlflow_lime.tracking.model import ScoringFunction, import_function, load_scoring_function
+from mlflow_lime.tracking.hooks import import_function
+from mlflow_lime.tracking.model import load_scoring_function
+from mlflow_lime.tracking.scoring_function import ScoringFunction
 from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = [

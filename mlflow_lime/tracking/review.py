@@ -1,13 +1,11 @@
 """Explain one model version: the function that every driver calls."""
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Run
 from mlflow.exceptions import MlflowException
@@ -29,12 +27,12 @@ from mlflow_lime.tracking.connection import (
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
 from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, write_pin
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer, new_reference, read_again
+from mlflow_lime.tracking.review_runs import experiment_of, find_run, given_run, identity_of, key_of
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
 __all__ = [
     "Review",
     "inherited_reference",
-    "load_explanations",
     "review_version",
     "show_progress",
     "wanted_outputs",
@@ -115,7 +113,7 @@ def review_version(
     config = config or Config()
     client = client or MlflowClient()
     ref = resolve_model(model_uri, client)
-    _given_run(client)
+    given_run(client)
     pin = None if new_set else read_pin(client, ref)
     if pin is not None:
         _check_digest(pin[0], expected_digest)
@@ -136,75 +134,25 @@ def _check_digest(digest: str, expected: str | None) -> None:
         raise DigestMismatchError(msg)
 
 
-def _identity(ref: ModelVersionRef, config: Config, digest: str) -> str:
-    return f"{ref.label}@{config.digest()}/{digest}"
-
-
-def _key(ref: ModelVersionRef, identity: str) -> str:
-    """Return a hash of the identity and the model, since a name may be registered anew."""
-    return hashlib.sha256(f"{identity} {ref.model_id or ''}".encode()).hexdigest()[:32]
-
-
 def _journal(ref: ModelVersionRef, identity: str) -> Journal:
-    return Journal(journal_home() / "journal" / f"{_key(ref, identity)}.jsonl")
+    return Journal(journal_home() / "journal" / f"{key_of(ref, identity)}.jsonl")
 
 
 def _completed(
     client: MlflowClient, ref: ModelVersionRef, config: Config, digest: str
 ) -> Review | None:
     """Return the review that is there already, or None."""
-    identity = _identity(ref, config, digest)
-    run = _find_run(client, ref, identity)
+    identity = identity_of(ref, config, digest)
+    run = find_run(client, ref, identity)
     if run is None or run.data.tags.get(names.TAG_STATUS) != "completed":
         return None
     _journal(ref, identity).discard()  # there still, if a kill came after the last write
-    given = _given_run(client)
+    given = given_run(client)
     if given is not None and given.info.run_id != run.info.run_id:
         note = f"{ref.label} was explained already, in run {run.info.run_id}"
         client.set_tag(given.info.run_id, names.TAG_NOTES, note)
     metrics = {k: v for k, v in run.data.metrics.items() if k.startswith(names.PREFIX)}
     return Review(ref, run.info.run_id, digest, metrics, repeated=True)
-
-
-def _experiment(client: MlflowClient, ref: ModelVersionRef) -> str:
-    """Return the experiment that the review run belongs to."""
-    given = _given_run(client)
-    if given is not None:
-        return str(given.info.experiment_id)
-    if ref.experiment_id is not None:
-        return ref.experiment_id
-    chosen = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if chosen:
-        return chosen
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
-    found = client.get_experiment_by_name(name) if name else None
-    return str(found.experiment_id) if found else "0"
-
-
-def _experiments(client: MlflowClient, ref: ModelVersionRef) -> list[str]:
-    """Return the experiments in which earlier reviews may be."""
-    return list(dict.fromkeys([_experiment(client, ref), ref.experiment_id or "0"]))
-
-
-def _given_run(client: MlflowClient) -> Run | None:
-    """Return the run that we were started in, as by `mlflow run`."""
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    if not run_id:
-        return None
-    with impatient(), translate_errors(f"run {run_id!r}, which MLFLOW_RUN_ID names,"):
-        return client.get_run(run_id)
-
-
-def _find_run(client: MlflowClient, ref: ModelVersionRef, identity: str) -> Run | None:
-    with impatient(), translate_errors("the review runs"):
-        runs = client.search_runs(
-            _experiments(client, ref),
-            filter_string=f"tags.`{names.TAG_KEY}` = '{_key(ref, identity)}'",
-            order_by=["attributes.start_time ASC"],
-            max_results=50,
-        )
-    done = [run for run in runs if run.data.tags.get(names.TAG_STATUS) == "completed"]
-    return next(iter([*done, *runs]), None)
 
 
 @dataclass(slots=True, eq=False)
@@ -233,7 +181,7 @@ class _Job:
                 self._store(reference, done.run_id)
                 self._pin(reference, done.run_id)
             return done
-        identity = _identity(self.ref, self.config, reference.digest)
+        identity = identity_of(self.ref, self.config, reference.digest)
         run = self._open_run(identity)
         with self._guarded(run):
             self._note_origin(pin, run)
@@ -287,15 +235,15 @@ class _Job:
         tags = {
             names.TAG_STATUS: "started",
             names.TAG_IDENTITY: identity,
-            names.TAG_KEY: _key(self.ref, identity),
+            names.TAG_KEY: key_of(self.ref, identity),
         }
-        run = _find_run(self.client, self.ref, identity)
+        run = find_run(self.client, self.ref, identity)
         if run is not None:
             self.client.update_run(run.info.run_id, status="RUNNING")
             if names.TAG_REASON in run.data.tags:
                 self.client.delete_tag(run.info.run_id, names.TAG_REASON)
         else:
-            run = _given_run(self.client)
+            run = given_run(self.client)
         key = tags[names.TAG_KEY]
         if run is None or run.data.tags.get(names.TAG_KEY, key) != key:
             # None, or one that holds another review already.
@@ -310,7 +258,7 @@ class _Job:
             tags = {**tags, "mlflow.parentRunId": above}
         # With its tags at once: without them, nobody would find it after a kill.
         return self.client.create_run(
-            _experiment(self.client, self.ref), run_name=f"lime {self.ref.label}", tags=tags
+            experiment_of(self.client, self.ref), run_name=f"lime {self.ref.label}", tags=tags
         )
 
     def _note_origin(self, pin: Pin | None, run: Run) -> None:
@@ -465,51 +413,3 @@ def wanted_outputs(config: Config) -> Wanted:
 def show_progress(config: Config) -> bool | None:
     """Return whether a configuration asks for a progress bar; None is for "on a terminal"."""
     return {"auto": None, "on": True, "off": False}[config.prediction.progress]
-
-
-def load_explanations(model_uri: str, *, client: MlflowClient | None = None) -> list[Explanation]:
-    """Return the logged explanations of a version, or of a review run.
-
-    Parameters
-    ----------
-    model_uri : str
-        A model version, whose latest completed review is read, or ``runs:/<review run>``.
-    client : MlflowClient, optional
-
-    Raises
-    ------
-    MlflowLimeError
-        If there is no such version, or it was not explained.
-    """
-    from mlflow_lime.report.jsonlines import read_explanations_json
-
-    client = client or MlflowClient()
-    run_id = _review_run(model_uri, client)
-    with quiet_downloads(), translate_errors(f"the explanations in run {run_id!r}"):
-        text = mlflow.artifacts.load_text(f"runs:/{run_id}/{names.EXPLANATIONS_JSON}")
-    explanations, _ = read_explanations_json(text)
-    return explanations
-
-
-def _review_run(model_uri: str, client: MlflowClient) -> str:
-    if model_uri.startswith("runs:/") and "/" not in model_uri.removeprefix("runs:/"):
-        return model_uri.removeprefix("runs:/")
-    ref = resolve_model(model_uri, client)
-    token: str | None = None
-    while True:
-        with impatient(), translate_errors("the review runs"):
-            runs = client.search_runs(
-                _experiments(client, ref),
-                filter_string=f"tags.`{names.TAG_STATUS}` = 'completed'",
-                order_by=["attributes.start_time DESC"],
-                page_token=token,
-            )
-        for run in runs:
-            identity = run.data.tags.get(names.TAG_IDENTITY, "")
-            ours = identity.startswith(f"{ref.label}@")
-            if ours and run.data.tags.get(names.TAG_KEY) == _key(ref, identity):
-                return str(run.info.run_id)
-        token = runs.token
-        if not token:
-            msg = f"{ref.label} has not been explained; run `mlflow-lime explain {ref.uri}`"
-            raise ModelError(msg)

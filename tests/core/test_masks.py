@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_lime.core.arrays import orthogonal_runs
-from mlflow_lime.core.level_columns import choose_order, level_columns
 from mlflow_lime.core.masks import (
     DESIGNS,
     LAWS,
@@ -171,38 +170,6 @@ def test_levels_do_not_depend_on_the_other_parts():
 # ---------------------------------------------------------------------- evenness by design
 
 
-@pytest.mark.parametrize("n_parts", [1, 2, 3, 4, 5, 6, 7, 11, 12, 15, 20, 23])
-def test_orthogonal_arrays_havestrength_four(n_parts):
-    runs = orthogonal_runs(n_parts)
-    masks = block("orthogonal", law="bernoulli", n_parts=n_parts, n_rows=runs, seed=n_parts).masks
-    strength = min(4, n_parts)
-    for columns in combinations(range(n_parts), strength):
-        words = masks[:, columns] @ (1 << np.arange(strength))
-        assert np.ptp(np.bincount(words, minlength=1 << strength)) == 0
-
-
-@pytest.mark.parametrize("n_parts", [31, 47, 63, 70, 127, 130, 500])
-def test_any_four_columns_of_the_large_arrays_are_independent(n_parts):
-    from mlflow_lime.core.arrays import strength_four
-
-    n_bits, columns = strength_four(n_parts)
-    assert 1 << n_bits == orthogonal_runs(n_parts)
-    assert len(set(columns)) == n_parts
-    assert 0 not in columns
-    assert max(columns) < 1 << n_bits
-    # Independent up to four at a time: all sums of at most two columns differ.
-    sums = [a ^ b for a, b in combinations(columns, 2)]
-    assert len({0, *columns, *sums}) == 1 + n_parts + len(sums)
-
-
-def test_incomplete_and_repeated_arrays_are_allowed():
-    runs = orthogonal_runs(9)
-    assert block("orthogonal", law="bernoulli", n_parts=9, n_rows=3 * runs + 5).masks.shape == (
-        3 * runs + 5,
-        9,
-    )
-
-
 def test_pairs_are_complements_with_opposite_levels():
     drawn = block("paired", n_parts=7, n_rows=33, law="bernoulli")
     assert np.array_equal(drawn.masks[0:32:2], 1 - drawn.masks[1:32:2])
@@ -294,37 +261,6 @@ def test_exact_rows_can_repeat_with_other_levels():
     assert drawn.levels.shape == (32, 3)
 
 
-# ---------------------------------------------------------------------------- level columns
-
-
-def test_level_columns_have_mean_zero_over_the_levels_and_are_orthonormal():
-    levels = np.arange(LEVELS, dtype=np.uint16)[:, None]
-    columns = level_columns(np.zeros((LEVELS, 1), np.uint8), levels, order=3)
-    assert (columns.sum(axis=0) == 0).all()
-    assert columns.T @ columns / LEVELS == pytest.approx(np.eye(3), abs=1e-4)
-
-
-def test_level_columns_vanish_where_the_part_is_kept():
-    drawn = block(n_parts=4)
-    columns = level_columns(drawn.masks, drawn.levels, order=2)
-    assert (columns[np.repeat(drawn.masks, 2, axis=1) == 1] == 0).all()
-
-
-def test_single_precision_adds_up_level_columns_and_their_products_with_masks_without_error():
-    drawn = block(n_parts=4, n_rows=4096)
-    columns = level_columns(drawn.masks, drawn.levels, order=3)
-    both = np.hstack([np.ones((4096, 1)), drawn.masks]).astype(np.float32)
-    exact = both.astype(np.float64).T @ columns.astype(np.float64)
-    assert (both.T @ columns == exact).all()
-
-
-def test_level_columns_of_grouped_draws_follow_their_owner():
-    masks, levels = np.array([[0, 1]], np.uint8), np.array([[5, 6, 7]], np.uint16)
-    columns = level_columns(masks, levels, order=1, owners=np.array([0, 0, 1]))
-    assert (columns != 0).tolist() == [[True, True, False]]
-    assert level_columns(masks, levels[:, :2], order=0).shape == (1, 0)
-
-
 # -------------------------------------------------------------------------- choice, errors
 
 
@@ -349,12 +285,6 @@ def test_auto_chooses_by_law_and_size(law, n_parts, n_draws, n_rows, expected):
     assert design in DESIGNS
 
 
-def test_level_columns_are_left_out_where_rows_are_few_or_nothing_is_drawn():
-    assert choose_order(n_parts=30, n_draws=0, n_rows=10_000) == 0
-    orders = [choose_order(n_parts=200, n_draws=200, n_rows=n) for n in (512, 1024, 4096)]
-    assert orders == [0, 1, 2]
-
-
 @pytest.mark.parametrize(
     ("design", "change", "match"),
     [
@@ -375,11 +305,3 @@ def test_level_columns_are_left_out_where_rows_are_few_or_nothing_is_drawn():
 def test_what_cannot_be_drawn_is_named(design, change, match):
     with pytest.raises(DataError, match=match):
         block(design, **change)
-
-
-def test_level_columns_say_what_they_need():
-    drawn = block(n_parts=4)
-    with pytest.raises(DataError, match="0 to 3, got 4"):
-        level_columns(drawn.masks, drawn.levels, order=4)
-    with pytest.raises(DataError, match="3 levels of 4 parts need their owners"):
-        level_columns(drawn.masks, drawn.levels[:, :3])

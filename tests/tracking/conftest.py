@@ -1,6 +1,7 @@
 """A real MLflow store on sqlite, made once, and models logged into it."""
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 with warnings.catch_warnings():
     # MLflow warns about type hints of its own when this is imported.
@@ -101,6 +105,44 @@ def logged(flavor: Any, model: Any, name: str = "model", **options: Any) -> Any:
 @pytest.fixture
 def log() -> Any:
     return logged
+
+
+@pytest.fixture(scope="module")
+def pipeline(table: pd.DataFrame, target: np.ndarray) -> Any:
+    columns = make_column_transformer(
+        (StandardScaler(), ["income", "age"]), (OneHotEncoder(), ["job"]), remainder="passthrough"
+    )
+    return make_pipeline(columns, LogisticRegression()).fit(table, target)
+
+
+@pytest.fixture(scope="module")
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["income", "age"]]
+
+
+@pytest.fixture(scope="module")
+def pieces(table: pd.DataFrame) -> np.ndarray:
+    """Three classes with names."""
+    return np.array(["low", "middle", "high"])[np.digitize(table["income"], [35, 45])]
+
+
+@pytest.fixture
+def model(table: pd.DataFrame, target: np.ndarray) -> Any:
+    """Log a model with or without an input example, and return its reference."""
+    from mlflow_lime.tracking.versions import resolve_model
+
+    def build(example: Any = None, **options: Any) -> Any:
+        fitted = LogisticRegression().fit(table[["income", "age"]], target)
+        info = logged(
+            mlflow.sklearn,
+            fitted,
+            input_example=example,
+            serialization_format="cloudpickle",
+            **options,
+        )
+        return resolve_model(info.model_uri)
+
+    return build
 
 
 @pytest.fixture
@@ -205,7 +247,7 @@ def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
     """Everything that models are asked for while they are explained."""
-    from mlflow_lime.tracking.model import ScoringFunction
+    from mlflow_lime.tracking.scoring_function import ScoringFunction
 
     frames: list[pd.DataFrame] = []
     score = ScoringFunction.score
@@ -219,18 +261,19 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
 
 
 @pytest.fixture
-def model(log, table, target):
-    """Log a model with or without an input example, and return its reference."""
-
-    def build(example=None, **options):
-        fitted = LogisticRegression().fit(table[["income", "age"]], target)
-        info = log(
-            mlflow.sklearn,
-            fitted,
-            input_example=example,
-            serialization_format="cloudpickle",
-            **options,
-        )
-        return resolve_model(info.model_uri)
-
-    return build
+def hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Modules with functions of the user's own in the current folder."""
+    (tmp_path / "my_hooks.py").write_text(
+        "import numpy as np\n"
+        "def score(frame):\n"
+        "    return np.tile([0.3, 0.7], (len(frame), 1))\n"
+        "def with_model(frame, model):\n"
+        "    return model.predict(frame) / 100\n"
+        "number = 3\n"
+    )
+    (tmp_path / "broken_hooks.py").write_text("1 / 0\n")
+    (tmp_path / "needy_hooks.py").write_text("import package_that_is_not_there\n")
+    monkeypatch.chdir(tmp_path)
+    yield
+    for name in ("my_hooks", "broken_hooks", "needy_hooks"):
+        sys.modules.pop(name, None)

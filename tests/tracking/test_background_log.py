@@ -1,5 +1,6 @@
 """What is kept beside a model is found again, and it must be said where it goes."""
 
+import mlflow
 import pandas as pd
 import pytest
 

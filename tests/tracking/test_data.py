@@ -14,7 +14,6 @@ from mlflow_lime.tracking.background_log import log_background
 from mlflow_lime.tracking.data import load_background, load_data
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
-
 # Files -----------------------------------------------------------------------------------
 
 

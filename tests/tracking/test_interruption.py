@@ -15,7 +15,7 @@ import pytest
 
 from mlflow_lime import names
 from mlflow_lime.journal import Journal
-from mlflow_lime.tracking.review import load_explanations
+from mlflow_lime.tracking.logged_explanations import load_explanations
 
 INSTANCES = 8
 ROWS = 32

@@ -27,7 +27,8 @@ from mlflow_lime.errors import (
     VersionNotFoundError,
 )
 from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE
-from mlflow_lime.tracking.review import load_explanations, review_version
+from mlflow_lime.tracking.logged_explanations import load_explanations
+from mlflow_lime.tracking.review import review_version
 from mlflow_lime.tracking.versions import resolve_model
 
 REFERENCE = f"{names.REFERENCE_FOLDER}/{REFERENCE_FILE}"
@@ -101,17 +102,6 @@ def test_a_rename_of_outputs_is_a_repeat_and_another_seed_is_not(desk):
     assert other.run_id != first.run_id
     assert other.reference_digest == first.reference_digest
     assert len(desk.runs()) == 2
-
-
-def test_a_name_that_is_registered_anew_is_another_model(desk):
-    first = desk.explain(desk.register())
-    desk.client.delete_registered_model(desk.name)
-    uri = desk.register(DecisionTreeClassifier(max_depth=2))
-    with pytest.raises(ModelError, match="has not been explained"):
-        load_explanations(uri)
-    second = desk.explain(uri)
-    assert not second.repeated
-    assert second.run_id != first.run_id
 
 
 def test_a_failed_review_can_be_completed_and_no_longer_says_why_it_failed(desk):
@@ -638,37 +628,6 @@ def test_a_deleted_logged_model_is_no_obstacle(desk):
     assert desk.client.get_run(review.run_id).data.tags[names.TAG_STATUS] == "completed"
 
 
-@pytest.mark.parametrize("form", ["logged model", "run", "alias"])
-def test_every_form_of_uri_is_explained(desk, form):
-    uri = desk.register()
-    ref = resolve_model(uri)
-    desk.client.set_registered_model_alias(desk.name, "champion", "1")
-    other = {
-        "logged model": f"models:/{ref.model_id}",
-        "run": f"runs:/{ref.run_id}/model",
-        "alias": f"models:/{desk.name}@champion",
-    }[form]
-    review = desk.explain(other)
-    assert len(review.explanations) == 5
-    assert desk.explain(other).repeated
-    assert len(load_explanations(other)) == 5
-    assert [e.key for e in load_explanations(f"runs:/{review.run_id}")] == [
-        e.key for e in review.explanations
-    ]
-    assert desk.explain(uri).repeated == (form == "alias")
-
-
-def test_another_experiment_than_the_default_one(desk, tracking):
-    folder = (desk.folder / "elsewhere").as_uri()
-    other = tracking.create_experiment(f"other {desk.name}", artifact_location=folder)
-    mlflow.set_experiment(experiment_id=other)
-    uri = desk.register()
-    mlflow.set_experiment(experiment_id="0")
-    review = desk.explain(uri)
-    assert tracking.get_run(review.run_id).info.experiment_id == other
-    assert desk.explain(uri).repeated
-
-
 @pytest.mark.parametrize(
     "name", ["it's credit", 'the "best" one', "a\\b %20 & <b>", "クレジット 🧬 é"]
 )
@@ -743,50 +702,6 @@ def test_a_server_that_is_down_is_noticed_soon(desk, monkeypatch):
     assert time.monotonic() - started < 10
 
 
-def test_the_run_that_we_were_started_in_is_used_and_left_open(desk, store, monkeypatch):
-    uri = desk.register()
-    given = desk.client.create_run(store[1], run_name="mlflow run")
-    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
-    review = desk.explain(uri)
-    run = desk.client.get_run(given.info.run_id)
-    assert review.run_id == given.info.run_id
-    assert run.info.status == "RUNNING"
-    assert run.data.tags[names.TAG_STATUS] == "completed"
-    assert desk.explain(uri).repeated
-    monkeypatch.delenv("MLFLOW_RUN_ID")
-    assert desk.explain(uri).run_id == given.info.run_id
-
-
-def test_a_second_version_in_the_same_given_run_gets_a_run_below_it(desk, store, monkeypatch):
-    uris = [desk.register(), desk.register(DecisionTreeClassifier(max_depth=2))]
-    given = desk.client.create_run(store[1])
-    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
-    first, second = (desk.explain(uri) for uri in uris)
-    assert first.run_id == given.info.run_id != second.run_id
-    run = desk.client.get_run(second.run_id)
-    assert run.data.tags["mlflow.parentRunId"] == given.info.run_id
-    assert run.info.status == "FINISHED"
-    assert run.data.metrics == second.metrics
-    assert desk.client.get_run(first.run_id).data.metrics == first.metrics
-
-
-def test_a_given_run_in_another_experiment_is_found_later(desk, tracking, monkeypatch):
-    folder = (desk.folder / "elsewhere").as_uri()
-    other = tracking.create_experiment(f"other {desk.name}", artifact_location=folder)
-    uri = desk.register()
-    first = desk.explain(uri)
-    given = tracking.create_run(other)
-    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
-    assert desk.explain(uri).run_id == first.run_id
-
-
-def test_a_given_run_that_does_not_exist(desk, monkeypatch):
-    uri = desk.register()
-    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
-    with pytest.raises(VersionNotFoundError, match="MLFLOW_RUN_ID"):
-        desk.explain(uri)
-
-
 def test_nothing_is_printed(desk, capfd, caplog):
     uri = desk.register()
     desk.explain(uri)
@@ -810,14 +725,10 @@ def test_a_home_that_cannot_be_written_is_named(desk, monkeypatch):
         desk.explain(uri)
 
 
-def test_a_version_or_its_review_that_does_not_exist(desk):
-    uri = desk.register()
+def test_a_version_that_does_not_exist(desk):
+    desk.register()
     with pytest.raises(VersionNotFoundError, match="it has versions 1"):
         desk.explain(f"models:/{desk.name}/7")
-    with pytest.raises(ModelError, match=f"mlflow-lime explain {uri}"):
-        load_explanations(uri)
-    with pytest.raises(VersionNotFoundError):
-        load_explanations("runs:/" + "0" * 32)
 
 
 def test_data_that_does_not_fit_fails_before_there_is_a_run(desk, asked):
