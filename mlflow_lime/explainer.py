@@ -55,7 +55,10 @@ def table_domain(background: Background, representation: str = "mask", **options
     try:
         return REPRESENTATIONS[representation](background, **options)
     except TypeError as error:
-        msg = f"representation {representation!r} does not take these options: {error}"
+        msg = (
+            f"representation {representation!r} does not take these options: {error}; how much is "
+            "sampled goes into sampling=Sampling(rows=...)"
+        )
         raise DataError(msg) from error
 
 

@@ -30,7 +30,9 @@ PREFIX = "lime/"
 
 METRICS: dict[str, str] = {
     **{f"{PREFIX}{name}": meaning for name, meaning in AGGREGATES.items()},
-    f"{PREFIX}seconds": "wall time of the explanations, in seconds",
+    f"{PREFIX}seconds": (
+        "wall time of the review (its last attempt, after an interruption), in seconds"
+    ),
 }
 """Logged metrics, and what each one means."""
 

@@ -43,10 +43,15 @@ Nothing is logged and nothing is pinned.
 )
 @click.argument("model_uri")
 @config_option
+@click.option(
+    "--new-reference", is_flag=True, help="Try a new pick of instances, not the pinned ones."
+)
 @store_option
 @debug_option
 @click.pass_context
-def validate(ctx: click.Context, /, model_uri: str, *, config_path: str | None) -> None:
+def validate(
+    ctx: click.Context, /, model_uri: str, *, config_path: str | None, new_reference: bool
+) -> None:
     """Check configuration, model and data, and foretell the cost of explaining.
 
     The model is loaded and asked for a few rows only. What would be explained, and how, is shown
@@ -61,7 +66,7 @@ def validate(ctx: click.Context, /, model_uri: str, *, config_path: str | None) 
     ref = resolve_model(model_uri, client)
     check_models(config, config_path, ref)
     with quiet_autologging():
-        questions, origin, notes = _questions(ref, config, client)
+        questions, origin, notes = _questions(ref, config, client, anew=new_reference)
         lines = [
             f"{ref.label} can be explained",
             "",
@@ -79,14 +84,14 @@ def _option(config_path: str | None) -> str:
 
 
 def _questions(
-    ref: "ModelVersionRef", config: "Config", client: "MlflowClient"
+    ref: "ModelVersionRef", config: "Config", client: "MlflowClient", *, anew: bool
 ) -> tuple["Questions", str, list[str]]:
     """Return what would be asked of the model, where its instances come from, and remarks."""
     from mlflow_lime.tracking.pinned import read_pin
     from mlflow_lime.tracking.questions import ask, load_scorer, new_reference
     from mlflow_lime.tracking.review import inherited_reference
 
-    pin = read_pin(client, ref)
+    pin = None if anew else read_pin(client, ref)
     reference: ReferenceSet
     scorer: ScoringFunction
     if pin is None:
@@ -96,8 +101,12 @@ def _questions(
     scorer = load_scorer(ref.uri, config, reference.inputs)
     origin = f"inherited: pinned by run {pin[1]}"
     notes = []
-    if config.data != type(config.data)():
-        notes.append("the instances are pinned, so the data that `data` names was not read")
+    usual = type(config)()
+    if (config.data, config.background) != (usual.data, usual.background):
+        notes.append(
+            "instances and background are pinned, so what `data` and `background` name was not "
+            "read; add --new-reference to use it"
+        )
     return ask(reference, scorer, config), origin, notes
 
 

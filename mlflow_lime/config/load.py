@@ -1,5 +1,6 @@
 """Where a configuration comes in: a YAML file, or a dictionary from Python."""
 
+import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -266,16 +267,26 @@ def claims(mapping: Mapping[str, Any] | None) -> bool:
 
     MLflow hands the same flat dictionary to every installed evaluator, so only keys that nobody
     else is likely to use count (`OWN_KEYS`), and only with a value of our shape: a section must be
-    a dictionary, ``config`` must name a ``.yaml`` or ``.yml`` file.
+    a dictionary, ``config`` must name a ``.yaml`` or ``.yml`` file. A key that is nearly one of
+    them counts too, as does ``on_error``: a mistyped key is then an error and not silence.
 
     Examples
     --------
     >>> claims({"instances": 8}), claims({"pos_label": 1, "seed": 0}), claims(None)
     (True, False, False)
+    >>> claims({"instance": 8})
+    True
     """
     return any(
-        key in OWN_KEYS and _has_our_shape(key, item) for key, item in (mapping or {}).items()
+        _has_our_shape(key, item) if key in OWN_KEYS else _is_nearly_ours(key)
+        for key, item in (mapping or {}).items()
     )
+
+
+def _is_nearly_ours(key: object) -> bool:
+    if key in KNOWN_KEYS:
+        return key == "on_error"
+    return bool(difflib.get_close_matches(str(key), OWN_KEYS, n=1, cutoff=0.8))
 
 
 def _has_our_shape(key: str, value: object) -> bool:

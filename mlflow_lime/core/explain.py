@@ -88,6 +88,13 @@ class Explainer:
 
     def __post_init__(self) -> None:
         require_mode(self.mode)
+        predict: object = self.predict  # whatever a caller without type checks gave
+        if not callable(predict):
+            msg = (
+                f"predict must be a function from rows to scores, got {type(predict).__name__}; "
+                "give for example model.predict_proba"
+            )
+            raise DataError(msg)
         self.predictor = Predictor(self.predict, self.mode)
         self._rows = Neighbourhood(self.domain, self.sampling)
         self._pool = Pool(self.predictor, self.pooling)

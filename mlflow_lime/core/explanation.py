@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlflow_lime.errors import DataError, did_you_mean
+from mlflow_lime.errors import DataError, ModelError, did_you_mean, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -188,7 +188,7 @@ class Explanation:
                 return item
         known = [item.label for item in self.labels]
         hint = did_you_mean(str(label), known)
-        msg = f"label {label!r} was not explained; explained labels: {known}.{hint}"
+        msg = f"label {shorten(label)} was not explained; explained labels: {known}.{hint}"
         raise DataError(msg)
 
     def _choose(self, label: str | int | None) -> LabelExplanation:
@@ -266,9 +266,10 @@ class Explanation:
 
     def __repr__(self) -> str:
         first = self.labels[0]
+        what = f"P({first.label})" if self.mode == "classification" else first.label
         part, weight = self.as_list()[0] if self.parts else ("no parts", 0.0)
         return (
-            f"<Explanation of {self.key!r}: {first.label} {first.prediction:.3g}, "
+            f"<Explanation of {self.key!r}: {what} = {first.prediction:.3g}, "
             f"held-out R² {first.fidelity_r2:.2f}, heaviest part {part!r} {weight:+.3g}>"
         )
 
@@ -306,7 +307,13 @@ class Explanation:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
-        return cls.from_dict(json.loads(text))
+        try:
+            return cls.from_dict(json.loads(text))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            msg = f"this is no explanation in JSON: {type(error).__name__}: {error}"
+            raise DataError(msg) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +333,13 @@ class FailedExplanation:
     key: str
     reason: str
     kind: str
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in ("labels", "parts", "as_list", "as_dict", "as_frame", "as_figure", "as_html"):
+            msg = f"instance {self.key!r} could not be explained: {self.reason}"
+            raise ModelError(msg)
+        msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+        raise AttributeError(msg)
 
 
 def _plain(value: object) -> Any:

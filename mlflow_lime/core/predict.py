@@ -96,8 +96,8 @@ def _numbers(raw: object, mode: str) -> NDArray[np.float64]:
     if array.size and (labels or words):
         msg = (
             f"the model returned labels such as {shorten(array.item(0))}, expected probabilities "
-            "of shape (rows, classes); log it with pyfunc_predict_fn='predict_proba', or wrap it "
-            "with `predict: module:function`"
+            "of shape (rows, classes); in Python pass model.predict_proba, for MLflow log it with "
+            "pyfunc_predict_fn='predict_proba', or wrap it with `predict: module:function`"
         )
         raise ModelOutputError(msg)
     try:
@@ -115,8 +115,9 @@ def _two_columns(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(finite) and (finite.min() < 0 or finite.max() > 1):
         msg = (
             f"the model returned one score per row between {finite.min():.3g} and "
-            f"{finite.max():.3g}, expected probabilities between 0 and 1; set `task: regression` "
-            "if it is no classifier, or wrap it with `predict: module:function`"
+            f"{finite.max():.3g}, expected probabilities between 0 and 1; if it is no classifier, "
+            "set `task: regression` (in Python mode='regression'), or wrap it with "
+            "`predict: module:function`"
         )
         raise ModelOutputError(msg)
     return np.hstack([1.0 - scores, scores])

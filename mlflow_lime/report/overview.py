@@ -139,9 +139,9 @@ def _subtitle(explanations: Sequence[Explanation]) -> str:
         return f"{count} · effect of each part on the prediction"
     if len(labels) == 1:
         return f"{count} · effect of each part on P({cut(next(iter(labels)), 40)})"
-    names = ", ".join(f"{cut(name, 14)} {n}" for name, n in labels.most_common(3))
+    names = ", ".join(f"P({cut(name, 14)}) {n}×" for name, n in labels.most_common(3))
     more = f", {len(labels) - 3} more" if len(labels) > 3 else ""
-    return f"{count} · effect on the probability of the explained class: {names}{more}"
+    return f"{count} · effect of each part on {names}{more}"
 
 
 def _grid(rows: Sequence[_Row], limit: float) -> Iterator[str]:

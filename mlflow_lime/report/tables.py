@@ -135,7 +135,7 @@ def instances_table(
     DataFrame
         ``instance``, ``explanation``, ``prediction``, ``probability`` or ``value``,
         ``true_label``, ``fidelity_r2``, ``chosen_because``, ``local_gap``, ``stability_topk``,
-        ``rows``, ``converged``, ``status``: ok, poor fit, flat or failed.
+        ``rows``, ``converged``, ``status``: ok, low R², flat or failed.
     """
     rows = [_explained_row(item) for item in explanations]
     rows += [_failed_row(item) for item in failed]
@@ -183,7 +183,7 @@ def _prediction(explanation: Explanation) -> tuple[str | None, float]:
 def _status(label: LabelExplanation) -> str:
     if label.flat:
         return "flat"
-    return "ok" if label.fidelity_r2 >= POOR_FIT else "poor fit"
+    return "ok" if label.fidelity_r2 >= POOR_FIT else "low R²"
 
 
 def weights_table(explanations: Sequence[Explanation], *, top: int | None = None) -> pd.DataFrame:

@@ -204,7 +204,8 @@ def caveat(label_explanation: LabelExplanation) -> str | None:
     if not math.isfinite(label_explanation.fidelity_r2):
         return "How well the surrogate fits here is unknown: read the weights with care."
     if label_explanation.fidelity_r2 < POOR_FIT:
-        return "The linear surrogate fits poorly here: read the weights with care."
+        share = max(0.0, label_explanation.fidelity_r2)
+        return f"Single parts explain only {share:.0%} of the variation here."
     return None
 
 

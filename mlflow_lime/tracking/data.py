@@ -293,7 +293,11 @@ class _Reader:
             msg = f"{ref.label} has no input example; log the model with input_example=X.head()"
             raise DataError(msg)
         loaded = self.frame(_as_frame(content, model, origin), origin)
-        note = f"the {origin} has only {loaded.rows_total} rows; more data explains better"
+        note = (
+            f"the {origin} has only {loaded.rows_total} rows, few to explain and to draw absent "
+            "values from; keep more beside the model with mlflow_lime.log_background(X_train), or "
+            "name a file as data.source"
+        )
         return LoadedData(origin, loaded.frame, None, loaded.rows_total, (*loaded.notes, note))
 
     def artifact(self, uri: str) -> LoadedData:

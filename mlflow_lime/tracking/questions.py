@@ -215,9 +215,10 @@ def feature_frame(
         If a configured column, or one that the model reads, is not in the data.
     """
     named = [name for name in (config.data.target, config.data.id) if name is not None]
-    for key, names in (("target or data.id", named), ("drop", list(config.data.drop))):
+    given = {"target": [config.data.target], "id": [config.data.id], "drop": config.data.drop}
+    for key, names in given.items():
         for name in names:
-            if name not in frame.columns:
+            if name is not None and name not in frame.columns:
                 hint = did_you_mean(name, frame.columns)
                 msg = f"data.{key} names column {name!r}, which is not in the data.{hint}"
                 raise DataError(msg)

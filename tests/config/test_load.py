@@ -225,3 +225,18 @@ def test_key_sets():
     assert OWN_KEYS < KNOWN_KEYS
     assert set(Config.model_fields) | set(SHORTHANDS) == KNOWN_KEYS
     assert not set(Config.model_fields) & set(SHORTHANDS)
+
+
+@pytest.mark.parametrize("mapping", [{"instance": 8}, {"tabluar": {}}, {"on_error": "raise"}])
+def test_a_mistyped_key_is_claimed_so_that_it_can_be_an_error(mapping):
+    assert claims(mapping)
+
+
+def test_no_key_of_mlflows_own_evaluators_is_taken_for_ours():
+    theirs = (
+        "log_model_explainability explainability_algorithm explainability_nsamples "
+        "explainability_kernel_link max_classes_for_multiclass_roc_pr metric_prefix "
+        "log_metrics_with_dataset_info pos_label average sample_weights col_mapping "
+        "log_explainer retriever_k predict_fn"
+    )
+    assert not any(claims({key: 1}) for key in theirs.split())

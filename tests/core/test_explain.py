@@ -904,3 +904,8 @@ def test_stability_and_intervals_shrink_with_rows():
         (found,) = masked(FRAME, rough, sampling=sampling).explain(FRAME.iloc[[0]])
         widths.append(float(found["value"].std_errors.mean()))
     assert all(a > b for a, b in pairwise(widths))
+
+
+def test_a_model_in_place_of_a_function_is_refused_at_once():
+    with pytest.raises(DataError, match=r"predict must be a function.*model\.predict_proba"):
+        masked(FRAME, object())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.errors import DataError
+from mlflow_lime.errors import DataError, ModelError
 from tests.strategies import explanations, make_explanation, make_label
 
 THREE = make_explanation([make_label([0.1, -0.5, 0.3])], parts=["a = 1", "b = 2", "c = 3"])
@@ -88,3 +88,18 @@ def test_the_gap_is_the_distance_at_the_instance():
 
 def test_it_says_what_it_is():
     assert "'b = 2' -0.5" in repr(THREE)
+
+
+def test_a_failed_instance_says_why_whatever_is_asked_of_it():
+    failed = FailedExplanation("00 #a1b2c3", "the model raised ValueError", "ModelError")
+    with pytest.raises(ModelError, match="'00 #a1b2c3' could not be explained: the model raised"):
+        failed.as_frame()
+    with pytest.raises(AttributeError, match="no attribute 'as_frme'"):
+        failed.as_frme()
+    assert pickle.loads(pickle.dumps(failed)) == failed
+
+
+def test_text_that_is_no_explanation_is_refused():
+    for text in ("{}", "not JSON", '{"labels": 3}'):
+        with pytest.raises(DataError, match="no explanation in JSON"):
+            Explanation.from_json(text)

@@ -72,7 +72,7 @@ def test_head_tells_when_another_class_is_predicted():
 
 
 def test_poor_fits_carry_a_warning():
-    assert "fits poorly" in head(draw(make_label([0.2], fidelity_r2=0.01)))[3]
+    assert "Single parts explain only 1%" in head(draw(make_label([0.2], fidelity_r2=0.01)))[3]
 
 
 def test_regressions_show_their_units():

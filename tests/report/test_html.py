@@ -115,7 +115,7 @@ def test_it_tells_prediction_classes_fidelity_and_notes():
 
 def test_poor_fits_carry_a_warning():
     fragment = render(make_label([0.1], fidelity_r2=0.0))
-    assert "fits poorly" in text(fragment)
+    assert "Single parts explain only" in text(fragment)
     assert 'class="chip poor"' in fragment
 
 

@@ -86,7 +86,9 @@ def test_subtitle_names_the_explained_class():
 
 def test_subtitle_counts_the_explained_classes():
     mixed = [explain(0.1, 0.1, label=label) for label in ("red", "red", "blue")]
-    assert any("red 2, blue 1" in text for text in words(parse(draw_overview(mixed, title="t"))))
+    assert any(
+        "P(red) 2×, P(blue) 1×" in text for text in words(parse(draw_overview(mixed, title="t")))
+    )
 
 
 def test_nothing_explained_is_said():

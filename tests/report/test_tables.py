@@ -88,8 +88,8 @@ def test_failed_instances_stand_at_the_end_with_their_reason():
     ("changes", "status"),
     [
         ({"flat": True, "fidelity_r2": math.nan}, "flat"),
-        ({"fidelity_r2": 0.01}, "poor fit"),
-        ({"fidelity_r2": math.nan}, "poor fit"),
+        ({"fidelity_r2": 0.01}, "low R²"),
+        ({"fidelity_r2": math.nan}, "low R²"),
     ],
 )
 def test_status_tells_what_to_mistrust(changes, status):

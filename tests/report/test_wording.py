@@ -62,7 +62,7 @@ def test_a_probability_that_is_not_certain_never_reads_so(value):
     ("changes", "expected"),
     [
         ({"fidelity_r2": 0.9}, None),
-        ({"fidelity_r2": 0.03}, "poorly"),
+        ({"fidelity_r2": 0.03}, "explain only 3%"),
         ({"fidelity_r2": math.nan}, "unknown"),
         ({"fidelity_r2": math.nan, "flat": True}, "nothing to explain"),
     ],

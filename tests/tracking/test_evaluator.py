@@ -253,3 +253,10 @@ def test_the_entry_point_is_found_and_imports_little():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert "lime" in mlflow.models.evaluation.list_evaluators()
+
+
+def test_a_mistyped_key_alone_is_an_error_and_not_silence(classifier, data):
+    with pytest.raises(ConfigError, match="Did you mean 'instances'"):
+        evaluate(
+            classifier.model_uri, data, {"lime": {"instance": 3, "on_error": "raise"}, **QUIET}
+        )

@@ -63,7 +63,7 @@ def test_target_id_and_dropped_columns_are_not_features(frame):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"target": "knd"}, "data.target or data.id names column 'knd'.*Did you mean 'kind'"),
+        ({"target": "knd"}, "data.target names column 'knd'.*Did you mean 'kind'"),
         ({"id": "whom"}, "'whom'.*Did you mean 'who'"),
         ({"drop": ("y1",)}, "data.drop names column 'y1'"),
     ],
