@@ -167,7 +167,21 @@ def new_reference(
     background, notes = _background(ref, config, client, data, scorer)
     reference = pin_instances(frame, features, background, config)
     reference = pin_labels(reference, scorer, config)
-    return reference, scorer, [*data.notes, *notes, *scorer.check(features.head(50))]
+    remarks = [*scorer.check(features.head(50)), *strange_labels(reference, scorer, config)]
+    return reference, scorer, [*data.notes, *notes, *remarks]
+
+
+def strange_labels(
+    reference: ReferenceSet, scorer: ScoringFunction, config: Config
+) -> tuple[str, ...]:
+    """Return a remark where no true label is a class of the model."""
+    known = [label for label in reference.true_labels if label is not None]
+    if scorer.mode == "regression" or not known or set(known) & set(scorer.class_names):
+        return ()
+    return (
+        f"no true label in column {config.data.target!r}, such as {shorten(known[0])}, is a class "
+        f"of the model: {shorten(list(scorer.class_names))}; is data.target the right column?",
+    )
 
 
 def pin_instances(

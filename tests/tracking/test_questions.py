@@ -19,6 +19,7 @@ from mlflow_lime.tracking.questions import (
     pin_instances,
     pin_labels,
     refuse_unknown_columns,
+    strange_labels,
 )
 
 
@@ -193,3 +194,19 @@ def test_instances_that_the_model_refuses_have_no_own_prediction(frame):
     )
     asked = questions(frame, config, model=picky)
     assert [len(labels) for labels in asked.labels] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("target", "remarks"), [("kind", 0), ("who", 1)])
+def test_true_labels_that_are_no_classes_are_remarked_on(frame, target, remarks):
+    asked = questions(frame, configured(reference={"pick": "rows", "rows": (0, 1)}))
+    labels = tuple(frame[target].iloc[:2])
+    reference = dataclasses.replace(asked.reference, true_labels=labels)
+    scorer = load_scoring_function(
+        three,
+        sample=frame[["x0", "x1", "x2"]].head(2),
+        class_names=("a", "b", "c"),
+        task="classification",
+    )
+    found = strange_labels(reference, scorer, configured(data={"target": target}))
+    assert len(found) == remarks
+    assert all("is data.target the right column?" in remark for remark in found)
