@@ -35,6 +35,15 @@ ROOT = Path(__file__).parents[2]
 # Before click 8.2, stderr goes into stdout unless it is asked not to; later it cannot be asked.
 APART = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
 
+
+class AllSaid(Result):
+    """What was said on both streams, as later versions of click have it by themselves."""
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
 IGNORED = [
     # MLflow and its database layer leave connections and sockets to the garbage collector.
     "ignore:unclosed database:ResourceWarning",
@@ -138,7 +147,10 @@ def lime(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
 
     def run(*arguments: str) -> Result:
-        return CliRunner(**APART).invoke(main, [str(item) for item in arguments])
+        result = CliRunner(**APART).invoke(main, [str(item) for item in arguments])
+        if APART:
+            result.__class__ = AllSaid
+        return result
 
     yield run
     mlflow.set_tracking_uri(before[0])

@@ -211,7 +211,8 @@ class Desk:
             filter_string="tags.`lime.status` != ''",
             order_by=["attributes.start_time ASC"],
         )
-        return [run for run in found if run.data.tags["lime.identity"].startswith(f"{self.name}/")]
+        mine = f"{self.name}/"
+        return [r for r in found if r.data.tags.get("lime.identity", "").startswith(mine)]
 
     def points(self, run_id: str) -> dict[str, int]:
         """Return how many points each of our metrics has in a run."""
