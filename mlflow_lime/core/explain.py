@@ -184,8 +184,6 @@ class Explainer:
             Rows of the first round, and of all rounds together.
         """
         first = self._rows.round_rows(subject, 0)
-        if self._rows.is_exact(subject):
-            first = 2**subject.n_active
         last = self._rows.last_round(subject)
         return self._rows.design(subject), first, first * 2**last
 

@@ -79,6 +79,8 @@ class Neighbourhood:
 
     def round_rows(self, subject: Subject, round_: int) -> int:
         """Return the rows that a round adds."""
+        if self.is_exact(subject):
+            return 1 << subject.n_active
         first = self._block_rows(subject) * self.sampling.replicates
         return first * len(_blocks_of(round_))
 

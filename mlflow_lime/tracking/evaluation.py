@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from mlflow.models.evaluation.artifacts import ParquetEvaluationArtifact
 from mlflow.models.evaluation.base import EvaluationResult
 
 from mlflow_lime import names
-from mlflow_lime.config import Config, dump_config, load_config, parse_config
+from mlflow_lime.config import Config, load_config, parse_config
 from mlflow_lime.core.background import Background
-from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.errors import DataError, ModelError
-from mlflow_lime.report.items import Item, Metric, review_items
+from mlflow_lime.report.items import Item, Metric
 from mlflow_lime.report.tables import explanations_frame
+from mlflow_lime.tracking.answers import Answers
 from mlflow_lime.tracking.connection import quiet_autologging
 from mlflow_lime.tracking.data import LoadedData, load_background
 from mlflow_lime.tracking.evaluator import CONFIG_VARIABLE
@@ -31,7 +32,7 @@ from mlflow_lime.tracking.questions import (
     pin_instances,
     pin_labels,
 )
-from mlflow_lime.tracking.review import show_progress, wanted_outputs
+from mlflow_lime.tracking.review import show_progress
 from mlflow_lime.tracking.scoring_function import ScoringFunction
 
 __all__ = ["evaluate_model", "evaluation_config", "record_failure"]
@@ -88,38 +89,15 @@ def evaluate_model(
         config = config.model_copy(update={"task": _TASKS[model_type]})
     with quiet_autologging():
         questions = _questions(config, model, dataset)
-        outcomes = list(questions.answer(progress=show_progress(config)))
-    explained = {o.key: o for o in outcomes if isinstance(o, Explanation)}
-    explanations = [explained[key] for key in questions.keys if key in explained]
-    failed = [o for o in outcomes if isinstance(o, FailedExplanation)]
-    if not explanations:
-        msg = f"no instance could be explained; the first failed because: {failed[0].reason}"
-        raise ModelError(msg)
-    reference = questions.reference
-    items = list(
-        review_items(
-            explanations,
-            failed,
-            title=dataset.name,
-            seconds=time.perf_counter() - started,
-            config_text=dump_config(config),
-            recipe={
-                "scoring": questions.scoring,
-                "explanation": explanations[0].recipe,
-                "seed": config.seed,
-                "notes": list(questions.notes),
-            },
-            reasons=dict(zip(reference.keys, reference.reasons, strict=True)),
-            true_labels=dict(zip(reference.keys, reference.true_labels, strict=True)),
-            wanted=wanted_outputs(config),
-        )
-    )
-    return _log(items, explanations, dataset, run_id, model, model_id)
+        answers = Answers.of(questions, questions.answer(progress=show_progress(config)))
+    answers.require_some()
+    items = answers.items(config, title=dataset.name, seconds=time.perf_counter() - started)
+    return _log(items, answers.explanations, dataset, run_id, model, model_id)
 
 
 def _log(
     items: list[Item],
-    explanations: list[Explanation],
+    explanations: Sequence[Explanation],
     dataset: Any,
     run_id: str,
     model: Any,

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -11,13 +11,14 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, R
 from mlflow.exceptions import MlflowException
 
 from mlflow_lime import names
-from mlflow_lime.config import Config, dump_config
+from mlflow_lime.config import Config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import DigestMismatchError, ModelError
 from mlflow_lime.journal import Journal, journal_home
 from mlflow_lime.reference.reference_set import ReferenceSet
-from mlflow_lime.report.items import File, Item, Metric, Wanted, review_items
+from mlflow_lime.report.items import File, Item, Metric
+from mlflow_lime.tracking.answers import Answers
 from mlflow_lime.tracking.connection import (
     impatient,
     quiet_autologging,
@@ -35,7 +36,6 @@ __all__ = [
     "inherited_reference",
     "review_version",
     "show_progress",
-    "wanted_outputs",
 ]
 
 
@@ -172,7 +172,7 @@ class _Job:
             self.notes.extend(notes)
             _check_digest(reference.digest, expected_digest)
         else:
-            reference = self._inherited(pin)
+            reference = inherited_reference(self.client, self.ref, self.config, pin)
             scorer = load_scorer(self.ref.uri, self.config, reference.inputs)
         done = _completed(self.client, self.ref, self.config, reference.digest)
         if done is not None:
@@ -191,28 +191,16 @@ class _Job:
             questions = ask(reference, scorer, self.config)
             journal = _journal(self.ref, identity)
             with journal:
-                outcomes = list(self._explain(questions, journal))
-            explanations = tuple(item for item in outcomes if isinstance(item, Explanation))
-            failed = tuple(item for item in outcomes if isinstance(item, FailedExplanation))
-            items = list(
-                review_items(
-                    explanations,
-                    failed,
-                    title=self.ref.label,
-                    seconds=time.perf_counter() - started,
-                    config_text=dump_config(self.config),
-                    recipe=self._recipe(questions, explanations),
-                    reasons=dict(zip(reference.keys, reference.reasons, strict=True)),
-                    true_labels=dict(zip(reference.keys, reference.true_labels, strict=True)),
-                    wanted=wanted_outputs(self.config),
-                )
+                answers = Answers.of(questions, self._explain(questions, journal))
+            items = answers.items(
+                self.config,
+                title=self.ref.label,
+                seconds=time.perf_counter() - started,
+                model={"model": self.ref.label, "model_id": self.ref.model_id},
+                notes=self.notes,
             )
             metrics = self._log(items, run, reference)
-            if not explanations:
-                msg = (
-                    f"no instance could be explained; the first failed because: {failed[0].reason}"
-                )
-                raise ModelError(msg)
+            answers.require_some()
             self._finish(run, journal)
         return Review(
             ref=self.ref,
@@ -220,13 +208,10 @@ class _Job:
             reference_digest=reference.digest,
             metrics=metrics,
             repeated=False,
-            explanations=explanations,
-            failed=failed,
+            explanations=answers.explanations,
+            failed=answers.failed,
             notes=(*self.notes, *questions.notes),
         )
-
-    def _inherited(self, pin: Pin) -> ReferenceSet:
-        return inherited_reference(self.client, self.ref, self.config, pin)
 
     # The review run
 
@@ -334,18 +319,6 @@ class _Job:
         for key in questions.keys:
             yield known[key]
 
-    def _recipe(
-        self, questions: Questions, explanations: Sequence[Explanation]
-    ) -> dict[str, object]:
-        return {
-            "model": self.ref.label,
-            "model_id": self.ref.model_id,
-            "scoring": questions.scoring,
-            "explanation": explanations[0].recipe if explanations else {},
-            "seed": self.config.seed,
-            "notes": [*self.notes, *questions.notes],
-        }
-
     def _log(self, items: list[Item], run: Run, reference: ReferenceSet) -> dict[str, float]:
         dataset = f"lime reference {reference.digest}"
         to = Destination(
@@ -396,18 +369,6 @@ def inherited_reference(
     """
     found = read_reference(client, pin, again=lambda: read_again(ref, config, client))
     return found.restricted(config.reference.store_inputs)
-
-
-def wanted_outputs(config: Config) -> Wanted:
-    """Return the outputs that a configuration asks for."""
-    chosen = config.outputs
-    return Wanted(
-        top=chosen.top,
-        pictures=chosen.pictures,
-        tables=chosen.tables,
-        max_pictures=chosen.max_pictures,
-        version_tags=chosen.version_tags,
-    )
 
 
 def show_progress(config: Config) -> bool | None:

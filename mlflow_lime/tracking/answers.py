@@ -1,0 +1,113 @@
+"""What came of the questions put to a model, and what there is to log of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from mlflow_lime.config import Config, dump_config
+from mlflow_lime.core.explain import Outcome
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.errors import ModelError
+from mlflow_lime.report.items import Item, Wanted, review_items
+from mlflow_lime.tracking.questions import Questions
+
+__all__ = ["Answers"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """Outcomes of a reference set.
+
+    Attributes
+    ----------
+    questions : Questions
+        What was asked.
+    explanations, failed : tuples
+        Outcomes, in the order of the reference set.
+    """
+
+    questions: Questions
+    explanations: tuple[Explanation, ...]
+    failed: tuple[FailedExplanation, ...]
+
+    @classmethod
+    def of(cls, questions: Questions, outcomes: Iterable[Outcome]) -> Self:
+        """Put outcomes into the order of the reference set."""
+        found = {outcome.key: outcome for outcome in outcomes}
+        ordered = [found[key] for key in questions.keys if key in found]
+        return cls(
+            questions=questions,
+            explanations=tuple(item for item in ordered if isinstance(item, Explanation)),
+            failed=tuple(item for item in ordered if isinstance(item, FailedExplanation)),
+        )
+
+    def require_some(self) -> None:
+        """Refuse outcomes of which none is an explanation.
+
+        Raises
+        ------
+        ModelError
+            If every instance failed.
+        """
+        if not self.explanations:
+            reason = self.failed[0].reason
+            msg = f"no instance could be explained; the first failed because: {reason}"
+            raise ModelError(msg)
+
+    def items(
+        self,
+        config: Config,
+        *,
+        title: str,
+        seconds: float,
+        model: Mapping[str, Any] | None = None,
+        notes: Sequence[str] = (),
+    ) -> list[Item]:
+        """Return everything that is logged.
+
+        Parameters
+        ----------
+        config : Config
+            What was asked for.
+        title : str
+            What was explained, for the pictures.
+        seconds : float
+            Wall time.
+        model : mapping, optional
+            What identifies the model, for the recipe.
+        notes : sequence of str
+            What a reader must know beside the notes of the scoring function.
+        """
+        reference = self.questions.reference
+        recipe = {
+            **(model or {}),
+            "scoring": self.questions.scoring,
+            "explanation": self.explanations[0].recipe if self.explanations else {},
+            "seed": config.seed,
+            "notes": [*notes, *self.questions.notes],
+        }
+        return list(
+            review_items(
+                self.explanations,
+                self.failed,
+                title=title,
+                seconds=seconds,
+                config_text=dump_config(config),
+                recipe=recipe,
+                reasons=dict(zip(reference.keys, reference.reasons, strict=True)),
+                true_labels=dict(zip(reference.keys, reference.true_labels, strict=True)),
+                wanted=_wanted(config),
+            )
+        )
+
+
+def _wanted(config: Config) -> Wanted:
+    """Return the outputs that a configuration asks for."""
+    chosen = config.outputs
+    return Wanted(
+        top=chosen.top,
+        pictures=chosen.pictures,
+        tables=chosen.tables,
+        max_pictures=chosen.max_pictures,
+        version_tags=chosen.version_tags,
+    )
