@@ -45,11 +45,8 @@ class AllSaid(Result):
 
 
 IGNORED = [
-    # MLflow and its database layer leave connections and sockets to the garbage collector.
-    "ignore:unclosed database:ResourceWarning",
+    # MLflow leaves sockets to the garbage collector.
     "ignore:unclosed <socket:ResourceWarning",
-    # MLflow on sqlalchemy 2.1, when a client is made in a test itself.
-    "ignore::sqlalchemy.exc.SADeprecationWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
 ]
 

@@ -26,30 +26,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import mlflow.pyfunc
 
-IGNORED = [
-    # MLflow on every signature with whole numbers.
-    "ignore:Hint. Inferred schema contains integer column:UserWarning",
-    # MLflow on every PythonModel; the texts start with a colour code.
-    "ignore:.*Add type hints to the `predict` method:UserWarning",
-    "ignore:.*An input example was not provided:UserWarning",
-    # MLflow on pandas 3, for every input example and dataset.
-    "ignore:Operation with range is deprecated",
-    "ignore:Starting with pandas version 4.0 all arguments of all",
-    "ignore:The specified dataset source can be interpreted in multiple ways:UserWarning",
-    # MLflow on sqlalchemy 2.1.
-    "ignore::sqlalchemy.exc.SADeprecationWarning",
-    # MLflow and its database layer leave connections to the garbage collector.
-    "ignore:unclosed database:ResourceWarning",
-]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            for rule in IGNORED:
-                item.add_marker(pytest.mark.filterwarnings(rule))
-
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
