@@ -22,10 +22,10 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.core.options import Sampling
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.explainer import table_domain
 
 TOP = 10

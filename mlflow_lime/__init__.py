@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlflow_lime.config import Config, load_config, parse_config
-    from mlflow_lime.core.background import Background
     from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
     from mlflow_lime.core.kernel import Kernel
     from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
+    from mlflow_lime.core.tabular.background import Background
     from mlflow_lime.errors import MlflowLimeError
     from mlflow_lime.explainer import TabularExplainer
     from mlflow_lime.tracking.background_log import log_background
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Background": "mlflow_lime.core.background",
+    "Background": "mlflow_lime.core.tabular.background",
     "Budget": "mlflow_lime.core.options",
     "Config": "mlflow_lime.config",
     "Explanation": "mlflow_lime.core.explanation",

@@ -9,15 +9,15 @@ from sklearn.linear_model import Lasso
 from sklearn.tree import DecisionTreeRegressor
 
 from mlflow_lime.config import Config
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.bins import BinnedTable
 from mlflow_lime.core.domain import Domain
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
 from mlflow_lime.core.predict import Predict
-from mlflow_lime.core.standardised import StandardisedTable
-from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.bins import BinnedTable
+from mlflow_lime.core.tabular.masked import MaskedTable
+from mlflow_lime.core.tabular.standardised import StandardisedTable
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = ["REPRESENTATIONS", "TabularExplainer", "explainer_from_config", "table_domain"]

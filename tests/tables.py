@@ -7,9 +7,9 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.explain import Explainer
-from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.masked import MaskedTable
 
 
 def normal_frame(n_rows=200, n_columns=5, seed=0):

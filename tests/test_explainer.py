@@ -8,8 +8,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from mlflow_lime.config import Config
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.options import Sampling
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError
 from mlflow_lime.explainer import TabularExplainer, explainer_from_config, table_domain
 

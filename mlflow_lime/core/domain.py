@@ -1,12 +1,13 @@
 """What a kind of data must know to be explained: its parts, and how to perturb them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.contents import Content
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import MaskBlock
 
@@ -35,6 +36,13 @@ class Subject:
         What the domain itself needs.
     notes : tuple of str
         What a reader must know.
+    owners : ndarray of intp, shape (n_draws,), or None
+        Position among `active` of the part that each level belongs to; None where level and part
+        have the same position, or where there are no levels.
+    shown : tuple of Content
+        Texts and images that the parts lie in.
+    facts : mapping of str to JSON values
+        What belongs into the recipe of this instance's explanation.
     """
 
     key: str
@@ -45,6 +53,9 @@ class Subject:
     n_draws: int
     content: Any
     notes: tuple[str, ...] = ()
+    owners: NDArray[np.intp] | None = None
+    shown: tuple[Content, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_active(self) -> int:
@@ -66,6 +77,8 @@ class Domain(Protocol):
         serves every instance.
     masked : bool
         Whether rows are made from binary masks; otherwise from background levels alone.
+    call_rows : tuple of int
+        Rows of a call that are tried, in this order, where none is configured.
     """
 
     @property
@@ -76,6 +89,11 @@ class Domain(Protocol):
     @property
     def masked(self) -> bool:
         """Whether rows are made from binary masks."""
+        ...
+
+    @property
+    def call_rows(self) -> tuple[int, ...]:
+        """Rows of a call that are tried, in this order, where none is configured."""
         ...
 
     def subjects(self, instances: Any, keys: Sequence[str] | None = None) -> list[Subject]:

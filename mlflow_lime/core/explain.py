@@ -97,7 +97,7 @@ class Explainer:
             raise DataError(msg)
         self.predictor = Predictor(self.predict, self.mode)
         self._rows = Neighbourhood(self.domain, self.sampling)
-        self._pool = Pool(self.predictor, self.pooling)
+        self._pool = Pool(self.predictor, self.pooling, self.domain.call_rows)
 
     def explain(
         self,
@@ -412,6 +412,7 @@ class Explainer:
             digest=subject.digest,
             recipe=self._recipe(task),
             notes=subject.notes,
+            contents=subject.shown,
         )
 
     def _precise(self, result: LabelExplanation) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlflow_lime.core.contents import Content, content_from_dict
 from mlflow_lime.errors import DataError, ModelError, did_you_mean, shorten
 
 if TYPE_CHECKING:
@@ -162,6 +163,9 @@ class Explanation:
         How the neighbourhood and the surrogate were made, as plain JSON values.
     notes : tuple of str
         What a reader must know, such as parts that could not be varied.
+    contents : tuple of TextContent or ImageContent
+        Texts and images that the parts lie in; none for tables, or where the inputs may not be
+        stored.
     """
 
     key: str
@@ -180,6 +184,7 @@ class Explanation:
     digest: str
     recipe: dict[str, Any]
     notes: tuple[str, ...] = ()
+    contents: tuple[Content, ...] = ()
 
     def __getitem__(self, label: str | int) -> LabelExplanation:
         """Return the surrogate of a label, by name or by its column in the scores."""
@@ -275,9 +280,11 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values; `from_dict` reads it back."""
-        names = [field.name for field in fields(self) if field.name != "labels"]
+        nested = ("labels", "contents")
+        names = [field.name for field in fields(self) if field.name not in nested]
         data = {name: _plain(getattr(self, name)) for name in names}
-        return {"format": FORMAT, **data, "labels": [item.to_dict() for item in self.labels]}
+        inner = {name: [item.to_dict() for item in getattr(self, name)] for name in nested}
+        return {"format": FORMAT, **data, **inner}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -294,6 +301,7 @@ class Explanation:
             msg = f"explanation has format {written!r}, expected {FORMAT}; upgrade mlflow-lime"
             raise DataError(msg)
         values["labels"] = tuple(LabelExplanation.from_dict(item) for item in values["labels"])
+        values["contents"] = tuple(content_from_dict(item) for item in values.get("contents", ()))
         values["scores"] = _array(values["scores"])
         values["ess_share"] = _float(values["ess_share"])
         for name in ("class_names", "parts", "names", "notes"):

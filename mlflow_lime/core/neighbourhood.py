@@ -121,12 +121,16 @@ class Neighbourhood:
 
     def nuisance(self, subject: Subject, block: MaskBlock) -> NDArray[Any] | None:
         """Return columns that take out the noise of background values, where rows can bear them."""
-        if not self.domain.masked or subject.n_draws != subject.n_active:
+        if not self.domain.masked or subject.n_draws == 0:
+            return None
+        if subject.owners is None and subject.n_draws != subject.n_active:
             return None
         order = choose_order(
             n_parts=subject.n_active, n_draws=subject.n_draws, n_rows=self.first_rows(subject)
         )
-        return level_columns(block.masks, block.levels, order=order) if order else None
+        if not order:
+            return None
+        return level_columns(block.masks, block.levels, order=order, owners=subject.owners)
 
     def recipe(self, subject: Subject) -> dict[str, Any]:
         """Return every choice that determines the rows and their weights, as JSON values."""
@@ -134,6 +138,7 @@ class Neighbourhood:
         kernel = self.kernel(subject)
         return {
             **self.domain.recipe(),
+            **subject.facts,
             "design": self.design(subject),
             "law": law if self.domain.masked else "background",
             "width": width if self.domain.masked else None,

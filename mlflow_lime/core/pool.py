@@ -13,10 +13,10 @@ from mlflow_lime.core.options import Pooling
 from mlflow_lime.core.predict import Predictor, take_rows
 from mlflow_lime.errors import MlflowLimeError
 
-__all__ = ["Answer", "BlockSize", "Pool", "predict_draws"]
+__all__ = ["SIZES", "Answer", "BlockSize", "Pool", "predict_draws"]
 
 SIZES = (4096, 16384, 1024)
-"""Rows of a call that are tried, in this order, where none is configured."""
+"""Rows of a call that are tried, in this order, unless the domain knows better."""
 
 
 @dataclass(slots=True)
@@ -27,6 +27,8 @@ class BlockSize:
     ----------
     fixed : int or None
         Configured rows of a call.
+    sizes : tuple of int
+        Rows of a call that are tried, in this order, where none is configured.
     pace : dict of int to float
         Best seconds a row seen at each size.
     warm : bool
@@ -34,6 +36,7 @@ class BlockSize:
     """
 
     fixed: int | None
+    sizes: tuple[int, ...] = SIZES
     pace: dict[int, float] = field(default_factory=dict)
     warm: bool = False
 
@@ -41,7 +44,7 @@ class BlockSize:
         """Return the rows of the next call."""
         if self.fixed is not None:
             return self.fixed
-        for size in SIZES:
+        for size in self.sizes:
             if size not in self.pace:
                 return size
         return min(self.pace, key=lambda size: self.pace[size])
@@ -51,7 +54,7 @@ class BlockSize:
         if not self.warm:
             self.warm = True
             return
-        for size in SIZES:
+        for size in self.sizes:
             if 0.5 * size <= n_rows <= size:
                 pace = seconds / n_rows
                 self.pace[size] = min(pace, self.pace.get(size, pace))
@@ -63,10 +66,11 @@ class Pool:
 
     predictor: Predictor
     pooling: Pooling
+    sizes: tuple[int, ...] = SIZES
     size: BlockSize = field(init=False)
 
     def __post_init__(self) -> None:
-        self.size = BlockSize(self.pooling.block_rows)
+        self.size = BlockSize(self.pooling.block_rows, self.sizes)
 
     def target(self, row_bytes: int) -> int:
         """Return the rows of the next call, within the byte budget."""

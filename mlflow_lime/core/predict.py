@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from mlflow_lime.errors import MlflowLimeError, ModelError, ModelOutputError, shorten
 
@@ -207,10 +208,10 @@ class Predictor:
 
 
 def take_rows(inputs: Any, rows: NDArray[np.intp] | slice) -> Any:
-    """Return some rows of model inputs: a data frame, an array, or a sequence."""
+    """Return some rows of model inputs: a data frame, an array, a sparse matrix, or a sequence."""
     if isinstance(inputs, (pd.DataFrame, pd.Series)):
         return inputs.iloc[rows]
-    if isinstance(inputs, np.ndarray):
+    if isinstance(inputs, np.ndarray) or sparse.issparse(inputs):
         return inputs[rows]
     if isinstance(rows, slice):
         return inputs[rows]

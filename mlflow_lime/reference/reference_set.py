@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import pandas as pd
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.table import Table, row_digest
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.table import Table, row_digest
 from mlflow_lime.errors import (
     DataError,
     DigestMismatchError,

@@ -113,7 +113,7 @@ def _write(
     path = folder / name
     path.parent.mkdir()
     if statistics_only:
-        from mlflow_lime.core.background import Background
+        from mlflow_lime.core.tabular.background import Background
 
         statistics = Background.from_frame(data).to_dict()
         path.write_text(json.dumps(statistics, ensure_ascii=False), encoding="utf-8")

@@ -28,7 +28,7 @@ from mlflow_lime.tracking.sampled_rows import choose_rows, csv_rows, parquet_row
 from mlflow_lime.tracking.versions import ModelVersionRef
 
 if TYPE_CHECKING:
-    from mlflow_lime.core.background import Background
+    from mlflow_lime.core.tabular.background import Background
 
 __all__ = ["LoadedData", "load_background", "load_data"]
 
@@ -348,7 +348,7 @@ class _Reader:
         raise DataError(msg)
 
     def _statistics(self, path: Path, origin: str) -> LoadedData:
-        from mlflow_lime.core.background import Background
+        from mlflow_lime.core.tabular.background import Background
 
         with _reading(origin):
             content = json.loads(path.read_text(encoding="utf-8"))

@@ -14,8 +14,8 @@ from mlflow.models.evaluation.base import EvaluationResult
 
 from mlflow_lime import names
 from mlflow_lime.config import Config, load_config, parse_config
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, ModelError
 from mlflow_lime.report.items import Item, Metric
 from mlflow_lime.report.tables import explanations_frame

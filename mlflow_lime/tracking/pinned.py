@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from mlflow_lime import names
-from mlflow_lime.core.background import Background
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import (
     DataError,
     DigestMismatchError,

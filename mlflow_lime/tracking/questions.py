@@ -10,10 +10,10 @@ import pandas as pd
 from mlflow import MlflowClient
 
 from mlflow_lime.config import Config
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.explain import Explainer, Outcome
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.labels import LabelRule, choose_labels
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, MlflowLimeError, did_you_mean, shorten
 from mlflow_lime.explainer import explainer_from_config
 from mlflow_lime.reference.pick import pick_instances

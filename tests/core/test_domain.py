@@ -6,11 +6,11 @@ import pickle
 import numpy as np
 import pytest
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.bins import BinnedTable
 from mlflow_lime.core.masks import mask_block
-from mlflow_lime.core.standardised import StandardisedTable
-from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.bins import BinnedTable
+from mlflow_lime.core.tabular.masked import MaskedTable
+from mlflow_lime.core.tabular.standardised import StandardisedTable
 from tests.tables import frame_of, loan_frame, normal_frame
 
 FRAMES = {

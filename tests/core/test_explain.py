@@ -19,14 +19,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.bins import BinnedTable
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
-from mlflow_lime.core.standardised import StandardisedTable
-from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.bins import BinnedTable
+from mlflow_lime.core.tabular.masked import MaskedTable
+from mlflow_lime.core.tabular.standardised import StandardisedTable
 from mlflow_lime.errors import DataError, ModelError, ModelOutputError
 from tests.tables import bits, linear, loan_frame, masked, normal_frame, two_classes
 

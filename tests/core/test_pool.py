@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.masks import mask_block
 from mlflow_lime.core.options import Pooling
 from mlflow_lime.core.pool import SIZES, BlockSize, Pool, predict_draws
 from mlflow_lime.core.predict import Predictor
-from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.masked import MaskedTable
 from mlflow_lime.errors import ModelError
 from tests.tables import linear, normal_frame
 

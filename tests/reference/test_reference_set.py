@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlflow_lime.core.background import Background
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, DigestMismatchError, ReferenceSetError
 from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE, ReferenceSet
 

@@ -4,7 +4,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from mlflow_lime.core.background import Background
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, VersionNotFoundError
 from mlflow_lime.tracking.background_log import log_background
 from mlflow_lime.tracking.data import load_background, load_data

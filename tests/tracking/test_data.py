@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from mlflow_lime.core.background import Background
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError
 from mlflow_lime.tracking.background_log import log_background
 from mlflow_lime.tracking.data import load_background, load_data

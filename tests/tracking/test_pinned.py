@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlflow_lime import names
-from mlflow_lime.core.background import Background
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, DigestMismatchError, ReferenceSetError
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.items import File

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from mlflow_lime.config import Config
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.explanation import FailedExplanation
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError
 from mlflow_lime.tracking.data import LoadedData
 from mlflow_lime.tracking.model import load_scoring_function

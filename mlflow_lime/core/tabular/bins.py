@@ -11,8 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlflow_lime.core.background import Background, BackgroundPart
-from mlflow_lime.core.columns import (
+from mlflow_lime.core.domain import Draw, Subject
+from mlflow_lime.core.kernel import Kernel
+from mlflow_lime.core.masks import LEVELS, MaskBlock
+from mlflow_lime.core.pool import SIZES
+from mlflow_lime.core.tabular.background import Background, BackgroundPart
+from mlflow_lime.core.tabular.columns import (
     ColumnKind,
     as_numbers,
     as_series,
@@ -20,18 +24,15 @@ from mlflow_lime.core.columns import (
     format_edges,
     format_value,
 )
-from mlflow_lime.core.copula import correlate
-from mlflow_lime.core.domain import Draw, Subject
-from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import LEVELS, MaskBlock
-from mlflow_lime.core.table import Row, Table
-from mlflow_lime.core.tabular import (
+from mlflow_lime.core.tabular.copula import correlate
+from mlflow_lime.core.tabular.masked import (
     SAMPLINGS,
     instance_keys,
     make_subject,
     require_choice,
     require_correlation,
 )
+from mlflow_lime.core.tabular.table import Row, Table
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = ["BINNINGS", "BinnedTable"]
@@ -63,6 +64,7 @@ class BinnedTable:
 
     shared = True
     masked = False
+    call_rows = SIZES
 
     def __init__(
         self,

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.utils.multiclass import type_of_target
 
-from mlflow_lime.core.columns import (
+from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.tabular.columns import (
     ColumnKind,
     as_numbers,
     column_array,
@@ -28,8 +29,7 @@ from mlflow_lime.core.columns import (
     encode_values,
     rank_codes,
 )
-from mlflow_lime.core.groups import find_groups
-from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.tabular.groups import find_groups
 from mlflow_lime.errors import DataError, did_you_mean, shorten
 
 __all__ = ["Background", "BackgroundPart"]

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.bins import BinnedTable
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.core.options import Sampling
-from mlflow_lime.core.standardised import StandardisedTable
-from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.bins import BinnedTable
+from mlflow_lime.core.tabular.masked import MaskedTable
+from mlflow_lime.core.tabular.standardised import StandardisedTable
 from mlflow_lime.errors import DataError
 from tests.tables import COLUMNS, bits, codes_sum, frame_of, loan_frame, normal_frame
 

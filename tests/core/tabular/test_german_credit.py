@@ -10,13 +10,13 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.bins import BinnedTable
 from mlflow_lime.core.explain import Explainer
-from mlflow_lime.core.standardised import StandardisedTable
-from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.bins import BinnedTable
+from mlflow_lime.core.tabular.masked import MaskedTable
+from mlflow_lime.core.tabular.standardised import StandardisedTable
 
-PATH = Path(__file__).parents[3] / "shared" / "data" / "german" / "german.data"
+PATH = Path(__file__).parents[4] / "shared" / "data" / "german" / "german.data"
 
 pytestmark = pytest.mark.skipif(not PATH.exists(), reason=f"needs {PATH}")
 

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.columns import as_numbers, as_series
-from mlflow_lime.core.copula import NORMAL_SCORES, condition
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import LEVELS, LOCAL_WIDTH, MaskBlock
-from mlflow_lime.core.table import Row, Table, row_digest
+from mlflow_lime.core.pool import SIZES
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.columns import as_numbers, as_series
+from mlflow_lime.core.tabular.copula import NORMAL_SCORES, condition
+from mlflow_lime.core.tabular.table import Row, Table, row_digest
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = [
@@ -46,6 +47,7 @@ class MaskedTable:
 
     shared = False
     masked = True
+    call_rows = SIZES
 
     def __init__(
         self,

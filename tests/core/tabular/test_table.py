@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.options import Pooling, Sampling
-from mlflow_lime.core.table import Table, row_digest
-from mlflow_lime.core.tabular import MaskedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.masked import MaskedTable
+from mlflow_lime.core.tabular.table import Table, row_digest
 from mlflow_lime.errors import DataError
 from tests.tables import COLUMNS, bits, codes_sum, frame_of, linear, masked, normal_frame
 

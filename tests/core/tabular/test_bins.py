@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.bins import BinnedTable
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.masks import LEVELS, MaskBlock
 from mlflow_lime.core.options import Sampling
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.bins import BinnedTable
 from mlflow_lime.errors import DataError
 from tests.tables import (
     COLUMNS,

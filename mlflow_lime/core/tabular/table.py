@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlflow_lime.core.background import Background, BackgroundPart
-from mlflow_lime.core.columns import (
+from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.tabular.background import Background, BackgroundPart
+from mlflow_lime.core.tabular.columns import (
     ColumnKind,
     as_series,
     column_array,
@@ -19,8 +20,7 @@ from mlflow_lime.core.columns import (
     conform,
     format_value,
 )
-from mlflow_lime.core.groups import SEPARATORS
-from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.tabular.groups import SEPARATORS
 from mlflow_lime.errors import DataError, did_you_mean, shorten
 
 __all__ = ["Row", "Table", "row_digest"]

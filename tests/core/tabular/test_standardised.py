@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlflow_lime.core.background import Background
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.masks import mask_block
 from mlflow_lime.core.options import Sampling
-from mlflow_lime.core.standardised import StandardisedTable
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.standardised import StandardisedTable
 from mlflow_lime.errors import DataError
 from tests.tables import COLUMNS, codes_sum, frame_of, linear, normal_frame
 

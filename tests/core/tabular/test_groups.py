@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from mlflow_lime.core.groups import find_groups
+from mlflow_lime.core.tabular.groups import find_groups
 from mlflow_lime.errors import DataError
 
 HOT = pd.DataFrame({"odor_a": [1, 0, 0], "odor_b": [0, 1, 0], "odor_c": [0, 0, 1], "x": [3, 4, 5]})

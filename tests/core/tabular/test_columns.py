@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlflow_lime.core.columns import (
+from mlflow_lime.core.tabular.columns import (
     ColumnKind,
     as_numbers,
     as_series,

@@ -7,20 +7,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.columns import ColumnKind, as_numbers, as_series, column_kind
-from mlflow_lime.core.copula import NORMAL_SCORES, correlate
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import MaskBlock
-from mlflow_lime.core.table import Row, Table
-from mlflow_lime.core.tabular import (
+from mlflow_lime.core.pool import SIZES
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.columns import ColumnKind, as_numbers, as_series, column_kind
+from mlflow_lime.core.tabular.copula import NORMAL_SCORES, correlate
+from mlflow_lime.core.tabular.masked import (
     SAMPLINGS,
     instance_keys,
     make_subject,
     require_choice,
     require_correlation,
 )
+from mlflow_lime.core.tabular.table import Row, Table
 
 __all__ = ["StandardisedTable"]
 
@@ -45,6 +46,7 @@ class StandardisedTable:
     """
 
     masked = False
+    call_rows = SIZES
 
     def __init__(
         self,

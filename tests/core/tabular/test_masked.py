@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlflow_lime.core.background import Background
-from mlflow_lime.core.copula import NORMAL_SCORES
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.masks import MaskBlock, mask_block
 from mlflow_lime.core.options import Pooling, Sampling
-from mlflow_lime.core.tabular import MaskedTable, own_scores
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.copula import NORMAL_SCORES
+from mlflow_lime.core.tabular.masked import MaskedTable, own_scores
 from mlflow_lime.errors import DataError
 from tests.tables import (
     COLUMNS,

@@ -1,0 +1,170 @@
+"""What a reader looks at: a text or a picture, and where in it each part is."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_lime.errors import DataError
+
+__all__ = ["Content", "ImageContent", "TextContent", "content_from_dict"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextContent:
+    """A text whose stretches are parts.
+
+    Attributes
+    ----------
+    column : str
+        Name of the column that holds the text; empty where there is only one.
+    text : str
+        The whole text.
+    spans : ndarray of int32, shape (n_spans, 3)
+        Start and end of each stretch, in characters, and its part's position among the parts of
+        the explanation. In the order of the text, without overlap; a part may own several.
+    """
+
+    column: str
+    text: str
+    spans: NDArray[np.int32]
+
+    @property
+    def parts(self) -> NDArray[np.intp]:
+        """Positions of the parts that lie in this text, ascending."""
+        return np.unique(self.spans[:, 2]).astype(np.intp)
+
+    def moved(self, by: int, column: str) -> Self:
+        """Return the content as a column among others, its parts after `by` other parts."""
+        spans = self.spans + np.array([0, 0, by], dtype=np.int32)
+        return type(self)(column, self.text, spans)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "kind": "text",
+            "column": self.column,
+            "text": self.text,
+            "spans": self.spans.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote."""
+        spans = np.array(data["spans"], dtype=np.int32).reshape(-1, 3)
+        return cls(str(data["column"]), str(data["text"]), spans)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageContent:
+    """An image whose segments are parts.
+
+    Attributes
+    ----------
+    column : str
+        Name of the column that holds the image; empty where there is only one.
+    pixels : ndarray of uint8, shape (height, width, 3)
+        The image as a person sees it.
+    segments : ndarray of int32, shape (height, width)
+        Segment of each pixel, 0 to n_segments - 1.
+    owners : ndarray of int32, shape (n_segments,)
+        Position of each segment among the parts of the explanation; -1 for segments that cannot
+        be tested because their replacement equals their content.
+    """
+
+    column: str
+    pixels: NDArray[np.uint8]
+    segments: NDArray[np.int32]
+    owners: NDArray[np.int32]
+
+    @property
+    def parts(self) -> NDArray[np.intp]:
+        """Positions of the parts that lie in this image, ascending."""
+        return np.unique(self.owners[self.owners >= 0]).astype(np.intp)
+
+    def moved(self, by: int, column: str) -> Self:
+        """Return the content as a column among others, its parts after `by` other parts."""
+        owners = np.where(self.owners >= 0, self.owners + by, -1).astype(np.int32)
+        return type(self)(column, self.pixels, self.segments, owners)
+
+    def weight_map(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weight of each pixel's part, shape (height, width); NaN where untestable.
+
+        Parameters
+        ----------
+        weights : ndarray of float64, shape (n_parts,)
+            Weights of all parts of the explanation.
+        """
+        padded = np.append(weights, np.nan)
+        return np.asarray(padded[self.owners][self.segments])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; pixels and segments as PNG in base64."""
+        return {
+            "kind": "image",
+            "column": self.column,
+            "pixels": _png(self.pixels),
+            "segments": _png(_as_colours(self.segments)),
+            "owners": self.owners.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote."""
+        pixels = _from_png(data["pixels"])
+        segments = _from_colours(_from_png(data["segments"]))
+        return cls(str(data["column"]), pixels, segments, np.array(data["owners"], dtype=np.int32))
+
+
+Content = TextContent | ImageContent
+"""What a reader looks at."""
+
+_KINDS: dict[str, type[TextContent] | type[ImageContent]] = {
+    "text": TextContent,
+    "image": ImageContent,
+}
+
+
+def content_from_dict(data: Mapping[str, Any]) -> Content:
+    """Read what a content's `to_dict` wrote.
+
+    Raises
+    ------
+    DataError
+        If it is of an unknown kind.
+    """
+    kind = data.get("kind")
+    if kind not in _KINDS:
+        msg = f"content has kind {kind!r}, expected one of {tuple(_KINDS)}; upgrade mlflow-lime"
+        raise DataError(msg)
+    return _KINDS[kind].from_dict(data)
+
+
+def _as_colours(segments: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return numbers below 2**24 as three bytes each, which a PNG holds without loss."""
+    wide = np.ascontiguousarray(segments, dtype="<u4")
+    return wide.view(np.uint8).reshape(*segments.shape, 4)[..., :3]
+
+
+def _from_colours(colours: NDArray[np.uint8]) -> NDArray[np.int32]:
+    low, middle, high = (colours[..., i].astype(np.int32) for i in range(3))
+    return low | middle << 8 | high << 16
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _from_png(text: str) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]) as image:
+        return np.asarray(image.convert("RGB"), dtype=np.uint8)
