@@ -5,11 +5,13 @@ from mlflow_lime.metrics.aggregate import AGGREGATES
 __all__ = [
     "CONFIG_FILE",
     "EXPLANATIONS_JSON",
+    "EXPLANATIONS_PAGE",
     "EXPLANATIONS_PARQUET",
     "INSTANCES_TABLE",
     "METRICS",
     "OVERVIEW_PICTURE",
     "PICTURES",
+    "PICTURE_KEY",
     "PREFIX",
     "RECIPE_FILE",
     "REFERENCE_FOLDER",
@@ -40,10 +42,12 @@ OVERVIEW_PICTURE = "lime_overview.svg"
 INSTANCES_TABLE = "lime/instances.json"
 WEIGHTS_TABLE = "lime/weights.json"
 EXPLANATIONS_JSON = "lime/explanations.jsonl"
+EXPLANATIONS_PAGE = "lime/explanations.html"
 EXPLANATIONS_PARQUET = "lime/explanations.parquet"
 CONFIG_FILE = "lime/config.yaml"
 RECIPE_FILE = "lime/recipe.json"
 PICTURES = "lime/plots"
+PICTURE_KEY = "lime/instance"
 REFERENCE_FOLDER = "lime/reference"
 
 TAG_STATUS = "lime.status"

@@ -54,9 +54,23 @@ class TextContent:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote."""
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        DataError
+            If a stretch does not lie in the text, or overlaps the one before.
+        """
         spans = np.array(data["spans"], dtype=np.int32).reshape(-1, 3)
-        return cls(str(data["column"]), str(data["text"]), spans)
+        text = str(data["text"])
+        ends = np.append(0, spans[:, :2].ravel())  # 0 ≤ start ≤ end ≤ next start ≤ ... ≤ length
+        if np.any(np.diff(ends) < 0) or ends[-1] > len(text) or np.any(spans[:, 2] < 0):
+            msg = (
+                f"a text of {len(text)} characters has stretches that overlap or lie outside it: "
+                "the explanation was changed after it was written"
+            )
+            raise DataError(msg)
+        return cls(str(data["column"]), text, spans)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,10 +128,24 @@ class ImageContent:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote."""
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        DataError
+            If image and segments are no PNG files, or do not fit together.
+        """
         pixels = _from_png(data["pixels"])
         segments = _from_colours(_from_png(data["segments"]))
-        return cls(str(data["column"]), pixels, segments, np.array(data["owners"], dtype=np.int32))
+        owners = np.array(data["owners"], dtype=np.int32).reshape(-1)
+        if segments.shape != pixels.shape[:2] or segments.max() >= len(owners):
+            msg = (
+                f"an image of shape {pixels.shape[:2]} has segments of shape {segments.shape}, "
+                f"numbered up to {segments.max()}, with {len(owners)} owners: the explanation "
+                "was changed after it was written"
+            )
+            raise DataError(msg)
+        return cls(str(data["column"]), pixels, segments, owners)
 
 
 Content = TextContent | ImageContent
@@ -166,5 +194,9 @@ def _png(pixels: NDArray[np.uint8]) -> str:
 def _from_png(text: str) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]) as image:
-        return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]) as image:
+            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        msg = f"an image of the explanation is no PNG in base64: {type(error).__name__}: {error}"
+        raise DataError(msg) from error

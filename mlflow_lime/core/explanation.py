@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
@@ -265,6 +265,76 @@ class Explanation:
         from mlflow_lime.report.html import render_explanation
 
         return render_explanation(self, self._choose(label), top=top)
+
+    def image_and_mask(
+        self,
+        label: str | int | None = None,
+        *,
+        positive_only: bool = True,
+        negative_only: bool = False,
+        hide_rest: bool = False,
+        num_parts: int = 5,
+        min_weight: float = 0.0,
+        column: str | None = None,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+        """Return the explained image and where its heaviest segments are.
+
+        Parameters
+        ----------
+        label : str or int, optional
+            Explained label, by name or column. The first explained label by default.
+        positive_only, negative_only : bool
+            Segments of which sign to take; of either sign, tinted, where both are false.
+        hide_rest : bool, default False
+            Paint everything else mid-grey.
+        num_parts : int, default 5
+            How many segments to take at most, heaviest first.
+        min_weight : float, default 0
+            Least absolute weight of a segment that is taken, inclusive, in units of the output.
+        column : str, optional
+            The column whose image is wanted, where there are several.
+
+        Returns
+        -------
+        image : ndarray of uint8, shape (height, width, 3)
+            A copy of the image.
+        mask : ndarray of int8, shape (height, width)
+            1 where a positive segment was taken, -1 where a negative one was, 0 elsewhere.
+
+        Raises
+        ------
+        DataError
+            If there is no such image, or options contradict or are out of range.
+        """
+        from mlflow_lime.report.image_mask import image_and_mask
+
+        return image_and_mask(
+            self,
+            self._choose(label),
+            positive_only=positive_only,
+            negative_only=negative_only,
+            hide_rest=hide_rest,
+            num_parts=num_parts,
+            min_weight=min_weight,
+            column=column,
+        )
+
+    def redacted(self) -> Self:
+        """Return the explanation without what it shows of the instance.
+
+        Columns keep their names and lose their values; parts of a text or an image are numbered,
+        and their positions noted in the recipe.
+        """
+        names, numbered = list(self.names), set[int]()
+        for content in self.contents:
+            mixed = content.column and len(names) > len(content.parts)
+            for number, j in enumerate(content.parts.tolist(), start=1):
+                names[j] = f"{content.column}: part {number}" if mixed else f"part {number}"
+                numbered.add(j)
+        recipe = {**self.recipe, "numbered_parts": sorted(numbered)} if numbered else self.recipe
+        return replace(
+            self, parts=tuple(names), names=tuple(names), notes=(), contents=(), recipe=recipe
+        )
 
     def _repr_html_(self) -> str:
         return self.as_html()

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 
-__all__ = ["AGGREGATES", "aggregate", "global_importance"]
+__all__ = ["AGGREGATES", "aggregate", "global_importance", "weights_by_name"]
 
 AGGREGATES: dict[str, str] = {
     "fidelity_r2": "held-out weighted R² of the surrogates, median over instances",
@@ -88,6 +89,7 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
 
     The first explained label of each instance counts. A part that an instance does not have (a
     word that its text lacks) weighs nothing there; parts of one instance that share a name add up.
+    Segments of images are left out: their names mean nothing in another image.
 
     Parameters
     ----------
@@ -102,7 +104,10 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
         output per part; ``std_error`` of that mean over instances, NaN for one instance;
         ``mean_weight``, with sign; ``instances`` that have the part.
     """
-    weights = _weights_by_name(explanations)
+    weights: dict[str, list[float]] = defaultdict(list)
+    for item in explanations:
+        for name, weight in weights_by_name(item).items():
+            weights[name].append(weight)
     n = len(explanations)
     rows = [_importance(name, values, n) for name, values in weights.items()]
     columns = ["name", "importance", "std_error", "mean_weight", "instances"]
@@ -110,16 +115,29 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
     return frame.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
-def _weights_by_name(explanations: Sequence[Explanation]) -> dict[str, list[float]]:
-    """Return, for each part name, its finite weights: at most one for an instance."""
-    weights: dict[str, list[float]] = defaultdict(list)
-    for item in explanations:
-        of_instance: dict[str, float] = defaultdict(float)
-        for name, weight in zip(item.names, item.labels[0].weights, strict=True):
-            if math.isfinite(weight):
-                of_instance[name] += float(weight)
-        for name, weight in of_instance.items():
-            weights[name].append(weight)
+def weights_by_name(explanation: Explanation) -> dict[str, float]:
+    """Return the weights of one instance by part name, as they can be compared with others'.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        An explained instance; its first explained label counts.
+
+    Returns
+    -------
+    dict of str to float
+        Finite weights in units of the output, in the order of the parts; those of parts that
+        share a name are added up. Segments of images have no place here, nor have parts of a text
+        that is not stored, which are only numbered.
+    """
+    weights: dict[str, float] = defaultdict(float)
+    images = [item for item in explanation.contents if isinstance(item, ImageContent)]
+    unlike = set(explanation.recipe.get("numbered_parts", ()))
+    unlike = unlike.union(*(item.parts.tolist() for item in images))
+    named = zip(explanation.names, explanation.labels[0].weights.tolist(), strict=True)
+    for part, (name, weight) in enumerate(named):
+        if part not in unlike and math.isfinite(weight):
+            weights[name] += weight
     return weights
 
 

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
+from mlflow_lime.report.content_views import numbered_parts
 from mlflow_lime.report.fonts import PLAIN, font, wrap
+from mlflow_lime.report.image_panel import draw_images, panel_height
 from mlflow_lime.report.overview import draw_overview
 from mlflow_lime.report.wording import (
     AGAINST,
@@ -30,6 +32,7 @@ __all__ = ["draw_explanation", "draw_overview"]
 _SIDE = 700  # pixels, at 100 dots per inch
 _LEFT, _RIGHT = 266, 584  # the bars' room; part names stand to the left, weights to the right
 _FOOT = 78  # room for the scale under the bars
+_ROW = 44  # of a bar under images; without them, the bars fill the picture
 _INK, _GREY, _WARNING = "#1b1f24", "#5b6670", "#a3430f"
 
 
@@ -58,6 +61,8 @@ def draw_explanation(
 ) -> Figure:
     """Draw the heaviest weights of a surrogate with their intervals.
 
+    Images stand above the bars: the overlay, and the map of all weights.
+
     Parameters
     ----------
     explanation : Explanation
@@ -73,14 +78,18 @@ def draw_explanation(
     Returns
     -------
     matplotlib.figure.Figure
-        700 by 700 pixels, free of pyplot state.
+        700 pixels wide, free of pyplot state. 700 pixels high without images; taller with them.
     """
     bars = _choose(explanation, label_explanation, top=top, limit=limit)
-    size = (_SIDE / 100, _SIDE / 100)
-    figure = Figure(figsize=size, dpi=100, facecolor="white")
+    images = panel_height(explanation)
+    height = 160 + images + _ROW * len(bars.names) + _FOOT if images else _SIDE
+    figure = Figure(figsize=(_SIDE / 100, height / 100), dpi=100, facecolor="white")
     figure.set_layout_engine("none")  # places are pixels, whatever the user's style
     FigureCanvasAgg(figure)
     head = _write_head(figure, explanation, label_explanation)
+    if images:
+        draw_images(figure, head, explanation, label_explanation, top=top, limit=limit)
+        head += images
     if bars.names:
         axes = _add_axes(figure, head, len(bars.names))
         _draw_bars(axes, bars)
@@ -100,8 +109,12 @@ def _choose(
     reach = np.abs(np.concatenate([weights, low, high]))
     widest = float(np.max(reach, initial=0.0, where=np.isfinite(reach)))
     rest = np.abs(label.weights[order[len(shown) :]])
+    ranks = numbered_parts(explanation, label, top=top)
     return _Bars(
-        names=[explanation.parts[j] for j in shown],
+        names=[
+            f"{ranks[j]} · {explanation.parts[j]}" if j in ranks else explanation.parts[j]
+            for j in shown.tolist()
+        ],
         weights=weights.tolist(),
         low=low.tolist(),
         high=high.tolist(),
@@ -125,7 +138,7 @@ def _write(
     """Write one line with its top left corner at a pixel, cut to the figure's width."""
     properties = font(size, bold=bold)
     line = wrap(text, properties, width=_SIDE - x - 20)
-    position = (x / _SIDE, 1 - y / _SIDE)
+    position = (x / _SIDE, 1 - y / figure.bbox.height)
     figure.text(*position, line, fontproperties=properties, color=color, va="top", **PLAIN)
 
 
@@ -153,9 +166,10 @@ def _fit_line(explanation: Explanation, label: LabelExplanation) -> str:
 
 
 def _add_axes(figure: Figure, head: int, n_bars: int) -> Axes:
-    height = min(_SIDE - _FOOT - head, 74 * n_bars)
-    rectangle = (_LEFT / _SIDE, 1 - (head + height) / _SIDE, (_RIGHT - _LEFT) / _SIDE)
-    axes = figure.add_axes((*rectangle, height / _SIDE))
+    tall = figure.bbox.height
+    height = min(tall - _FOOT - head, 74 * n_bars)
+    rectangle = (_LEFT / _SIDE, 1 - (head + height) / tall, (_RIGHT - _LEFT) / _SIDE)
+    axes = figure.add_axes((*rectangle, height / tall))
     axes.set_facecolor("white")
     for side in ("left", "right", "top", "bottom"):
         axes.spines[side].set_visible(False)

@@ -5,9 +5,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
+from mlflow_lime.report.content_views import content_views, numbered_parts
 from mlflow_lime.report.wording import (
     caveat,
     cut,
@@ -17,9 +18,10 @@ from mlflow_lime.report.wording import (
     r2,
     score,
     signed,
+    units,
 )
 
-__all__ = ["render_explanation"]
+__all__ = ["render_explanation", "template_of"]
 
 _MAX_OUTPUTS = 5
 _MAX_NOTES = 4
@@ -37,7 +39,11 @@ def _environment() -> Environment:
 
 
 def render_explanation(
-    explanation: Explanation, label_explanation: LabelExplanation, *, top: int = 10
+    explanation: Explanation,
+    label_explanation: LabelExplanation,
+    *,
+    top: int = 10,
+    style: bool = True,
 ) -> str:
     """Return an explanation as an HTML fragment.
 
@@ -49,14 +55,21 @@ def render_explanation(
         The surrogate to show, one of ``explanation.labels``.
     top : int, default 10
         How many parts to show, heaviest on top.
+    style : bool, default True
+        Whether to put the style in; a page holds it once for all fragments.
 
     Returns
     -------
     str
         One element with its own style: every name escaped, no scripts, no requests.
     """
-    template = _environment().get_template("explanation.html.jinja")
-    return template.render(_view(explanation, label_explanation, top=max(1, top)))
+    template = template_of("explanation.html.jinja")
+    return template.render(_view(explanation, label_explanation, top=max(1, top)), style=style)
+
+
+def template_of(name: str) -> Template:
+    """Return a template of this package; what it shows is escaped."""
+    return _environment().get_template(name)
 
 
 def _view(explanation: Explanation, label: LabelExplanation, *, top: int) -> dict[str, Any]:
@@ -69,6 +82,7 @@ def _view(explanation: Explanation, label: LabelExplanation, *, top: int) -> dic
         "warning": caveat(label),
         "outputs": _outputs(explanation, label),
         "more_outputs": max(0, len(explanation.scores) - _MAX_OUTPUTS),
+        "contents": content_views(explanation, label),
         "against": against,
         "towards": towards,
         "rows": _rows(explanation, label, top=top),
@@ -104,9 +118,10 @@ def _rows(explanation: Explanation, label: LabelExplanation, *, top: int) -> lis
     reach = np.abs([label.weights[shown], label.low[shown], label.high[shown]])
     widest = float(np.max(reach, initial=0.0, where=np.isfinite(reach))) or 1.0
     texts = signed(label.weights[shown])
+    ranks = numbered_parts(explanation, label, top=top)
     return [
         {
-            "part": cut(explanation.parts[j], 96),
+            "part": (f"{ranks[j]} · " if j in ranks else "") + cut(explanation.parts[j], 96),
             "weight": text.replace("-", "−"),
             "towards": bool(label.weights[j] > 0),
             "bar": _span(0.0, float(label.weights[j]), widest),
@@ -135,7 +150,7 @@ def _footer(explanation: Explanation, label: LabelExplanation) -> str:
     regression = explanation.mode == "regression"
     surrogate = (number if regression else score)(label.surrogate_prediction)
     pieces = [
-        f"weights in {'units of the target' if regression else 'probability'} per part",
+        f"weights in {units(explanation)} per part",
         f"surrogate {surrogate}",
         f"{explanation.rows:,} rows",
         "no sampling error" if explanation.exact else f"stability {r2(label.stability_topk)}",

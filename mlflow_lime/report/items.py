@@ -9,13 +9,29 @@ from typing import Any
 import pandas as pd
 
 from mlflow_lime import names
+from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.metrics.aggregate import aggregate, global_importance
+from mlflow_lime.report.content_views import numbered_parts
 from mlflow_lime.report.jsonlines import explanations_json
+from mlflow_lime.report.overlays import encode_png, overlay
 from mlflow_lime.report.overview import draw_overview
+from mlflow_lime.report.page import render_page
 from mlflow_lime.report.tables import explanations_frame, instances_table, weights_table
 
-__all__ = ["File", "Item", "Metric", "Table", "VersionTag", "Wanted", "review_items"]
+__all__ = [
+    "File",
+    "Item",
+    "Metric",
+    "Picture",
+    "Table",
+    "VersionTag",
+    "Wanted",
+    "review_items",
+]
+
+_TABLE_ROWS = 20_000
+"""Rows of the table of weights; the files hold every weight, however many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,26 @@ class VersionTag:
     value: str
 
 
-Item = Metric | File | Table | VersionTag
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image for MLflow's image grid.
+
+    Attributes
+    ----------
+    key : str
+        Name of the series.
+    step : int
+        Number of the instance in the reference set, from 0.
+    png : bytes
+        The image.
+    """
+
+    key: str
+    step: int
+    png: bytes
+
+
+Item = Metric | File | Table | VersionTag | Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +151,24 @@ def review_items(
     if wanted.tables:
         table = instances_table(explanations, failed, true_labels=true_labels, reasons=reasons)
         yield Table(names.INSTANCES_TABLE, table)
-        yield Table(names.WEIGHTS_TABLE, weights_table(explanations))
+        yield Table(names.WEIGHTS_TABLE, weights_table(explanations, top=_table_top(explanations)))
     if wanted.pictures:
         yield from _pictures(explanations, title, wanted)
     if wanted.version_tags:
         yield from _version_tags(explanations, failed, found)
 
 
+def _table_top(explanations: Sequence[Explanation]) -> int | None:
+    """Return how many parts of an instance and label the table lists, if not all of them."""
+    counts = [len(item.parts) for item in explanations for _ in item.labels]
+    return None if sum(counts) <= _TABLE_ROWS else max(10, _TABLE_ROWS // len(counts))
+
+
 def _pictures(explanations: Sequence[Explanation], title: str, wanted: Wanted) -> Iterator[Item]:
     yield File(names.OVERVIEW_PICTURE, draw_overview(explanations, title=title).encode())
+    if any(item.contents for item in explanations):
+        page = render_page(explanations, title=title, top=wanted.top, most=wanted.max_pictures)
+        yield File(names.EXPLANATIONS_PAGE, page.encode())
     for i, explanation in enumerate(explanations[: wanted.max_pictures]):
         buffer = io.BytesIO()
         explanation.as_figure(top=wanted.top).savefig(buffer, format="png")
@@ -132,6 +176,16 @@ def _pictures(explanations: Sequence[Explanation], title: str, wanted: Wanted) -
         number = explanation.key.partition(" ")[0]
         name = number if number.isascii() and number.isdigit() else f"{i:02d}"
         yield File(f"{names.PICTURES}/{name}.png", buffer.getvalue())
+        yield from _grid_pictures(explanation, int(name), wanted.top)
+
+
+def _grid_pictures(explanation: Explanation, step: int, top: int) -> Iterator[Picture]:
+    """Yield the overlay of the instance's first image, if it has one."""
+    label = explanation.labels[0]
+    images = [item for item in explanation.contents if isinstance(item, ImageContent)]
+    for content in images[:1]:
+        ranks = numbered_parts(explanation, label, top=top)
+        yield Picture(names.PICTURE_KEY, step, encode_png(overlay(content, label, ranks=ranks)))
 
 
 def _version_tags(
@@ -147,7 +201,8 @@ def _version_tags(
     if "fidelity_r2" in found:
         yield VersionTag(names.TAG_VERSION_FIDELITY, f"{found['fidelity_r2']:.2f}")
     heaviest = global_importance(explanations)["name"].head(3)
-    yield VersionTag(names.TAG_VERSION_TOP, ", ".join(heaviest)[:200])
+    if len(heaviest):  # segments of images have no names that mean anything here
+        yield VersionTag(names.TAG_VERSION_TOP, ", ".join(heaviest)[:200])
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

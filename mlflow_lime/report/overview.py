@@ -1,13 +1,16 @@
 """One SVG for many explanations: what pushes the model, over all instances of a version."""
 
-import html
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.metrics.aggregate import global_importance
+from mlflow_lime.metrics.aggregate import global_importance, weights_by_name
+from mlflow_lime.report import svg
+from mlflow_lime.report.picture_grid import draw_picture_grid
 from mlflow_lime.report.wording import (
     AGAINST,
     TOWARDS,
@@ -22,10 +25,10 @@ from mlflow_lime.report.wording import (
 
 __all__ = ["draw_overview"]
 
-_WIDTH = 700
 _LABELS, _LEFT, _RIGHT, _COLUMN = 204, 218, 604, 684  # where names end, dots live, numbers end
 _TOP, _ROW = 92, 26
-_INK, _GREY, _FAINT = "#1b1f24", "#5b6670", "#e3e7ea"
+_COUNT = 66  # room for the number of instances that have a part
+_FAINT = "#e3e7ea"
 _OPACITIES = (0.22, 0.42, 0.64, 0.88)
 """Of the dots, from a poor local fit to a good one, in quarters of held-out R²."""
 
@@ -57,6 +60,9 @@ def draw_overview(
 
     The first explained label of each instance counts. A dot is an instance at its signed weight,
     fainter where the surrogate fits worse; a hollow diamond is the mean weight of the baseline.
+    Where instances differ in their parts, as texts do in their words, a part that an instance lacks
+    weighs nothing there, and its row tells how many have it. Segments of images are no rows: small
+    overlays of the first instances stand below instead.
 
     Parameters
     ----------
@@ -74,31 +80,45 @@ def draw_overview(
     str
         A standalone SVG document, 700 pixels wide, without scripts or styles.
     """
-    rows = _rows(explanations, top=top, baseline=baseline or ())
-    height = _TOP + _ROW * max(1, len(rows)) + 62
+    importance = global_importance(explanations)
+    rows = _rows(importance.head(max(1, top)), explanations, baseline or ())
+    pictures = draw_picture_grid(explanations, _TOP + _ROW * len(rows) + 62 if rows else _TOP - 20)
+    height = pictures.bottom if pictures else _TOP + _ROW * max(1, len(rows)) + 62
     limit = _limit(rows)
-    body = [
-        _node("rect", width=_WIDTH, height=height, rx=8, fill="#ffffff"),
-        *_head(explanations, title),
-        *(_grid(rows, limit) if rows else [_text("No instance was explained.", 24, _TOP + 18)]),
+    chart = [
+        *_grid(rows, limit, len(explanations)),
         *_dots(rows, limit),
         *_diamonds(rows, limit),
-        *_foot(explanations, rows, height, baseline=bool(baseline)),
+        *_foot(explanations, rows, len(importance) - len(rows), baseline=bool(baseline)),
     ]
-    return _document(body, height, title)
+    body = [
+        svg.node("rect", width=svg.WIDTH, height=height, rx=8, fill="#ffffff"),
+        *_head(explanations, title, chart=bool(rows) or not pictures),
+        *(chart if rows else []),
+        *(pictures.nodes if pictures else []),
+        *([] if rows or pictures else [svg.text(_nothing(explanations), 24, _TOP + 18)]),
+    ]
+    return svg.document(body, height, title)
+
+
+def _nothing(explanations: Sequence[Explanation]) -> str:
+    if any(item.parts for item in explanations):
+        return "Nothing to compare: these parts lie in texts or images that are not stored."
+    return "Nothing to vary in any instance." if explanations else "No instance was explained."
 
 
 def _rows(
-    explanations: Sequence[Explanation], *, top: int, baseline: Sequence[Explanation]
+    importance: pd.DataFrame,
+    explanations: Sequence[Explanation],
+    baseline: Sequence[Explanation],
 ) -> list[_Row]:
-    importance = global_importance(explanations).head(max(1, top))
     former = global_importance(baseline).set_index("name")["mean_weight"].to_dict()
     dots: dict[str, list[_Dot]] = {name: [] for name in importance["name"]}
     for item in explanations:
-        label = item.labels[0]
-        for name, weight in zip(item.names, label.weights, strict=True):
-            if name in dots and math.isfinite(weight):
-                dots[name].append(_Dot(float(weight), _quarter(label.fidelity_r2)))
+        fit = _quarter(item.labels[0].fidelity_r2)
+        for name, weight in weights_by_name(item).items():
+            if name in dots:
+                dots[name].append(_Dot(weight, fit))
     return [
         _Row(name, float(mean), dots[name], former.get(name))
         for name, mean in zip(importance["name"], importance["importance"], strict=True)
@@ -124,10 +144,11 @@ def _y(position: int) -> int:
     return _TOP + _ROW * position + _ROW // 2
 
 
-def _head(explanations: Sequence[Explanation], title: str) -> Iterator[str]:
-    yield _text(cut(title, 74), 20, 30, size=16, bold=True, fill=_INK)
-    yield _text(_subtitle(explanations), 20, 51, size=13)
-    yield _text("mean |w|", _COLUMN, _TOP - 8, anchor="end")
+def _head(explanations: Sequence[Explanation], title: str, *, chart: bool) -> Iterator[str]:
+    yield svg.text(cut(title, 74), 20, 30, size=16, bold=True, fill=svg.INK)
+    yield svg.text(_subtitle(explanations), 20, 51, size=13)
+    if chart:
+        yield svg.text("mean |w|", _COLUMN, _TOP - 8, anchor="end")
 
 
 def _subtitle(explanations: Sequence[Explanation]) -> str:
@@ -144,27 +165,31 @@ def _subtitle(explanations: Sequence[Explanation]) -> str:
     return f"{count} · effect of each part on {names}{more}"
 
 
-def _grid(rows: Sequence[_Row], limit: float) -> Iterator[str]:
+def _grid(rows: Sequence[_Row], limit: float, n_instances: int) -> Iterator[str]:
     importances = signed(row.importance for row in rows)
+    counted = any(len(row.dots) < n_instances for row in rows)  # words differ between texts
     for j, (row, importance) in enumerate(zip(rows, importances, strict=True)):
         y = _y(j)
-        yield _node("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, stroke=_FAINT)
-        yield _text(
-            cut_to_fit(clean(row.name), _fits), _LABELS, y + 4.5, size=13, anchor="end", fill=_INK
-        )
-        yield _text(importance.lstrip("+"), _COLUMN, y + 4.5, size=13, anchor="end")
+        yield svg.node("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, stroke=_FAINT)
+        name = cut_to_fit(clean(row.name), lambda name: _wide(name) <= (19 if counted else 28))
+        x = _LABELS - _COUNT if counted else _LABELS
+        yield svg.text(name, x, y + 4.5, size=13, anchor="end", fill=svg.INK)
+        if counted:
+            share = f"in {len(row.dots):,} of {n_instances:,}"
+            yield svg.text(share, _LABELS, y + 4.5, size=11, anchor="end")
+        yield svg.text(importance.lstrip("+"), _COLUMN, y + 4.5, size=13, anchor="end")
     middle, bottom = _x(0, limit), _TOP + _ROW * len(rows) + 2
-    yield _node("line", x1=middle, x2=middle, y1=_TOP - 4, y2=bottom, stroke="#9aa4ad")
-    yield _text("0", middle, _TOP - 8, anchor="middle")
+    yield svg.node("line", x1=middle, x2=middle, y1=_TOP - 4, y2=bottom, stroke="#9aa4ad")
+    yield svg.text("0", middle, _TOP - 8, anchor="middle")
     if any(row.importance or row.baseline for row in rows):
         end = number(float(f"{limit:.2g}"))
-        yield _text(f"−{end}", _LEFT, _TOP - 8)
-        yield _text(end, _RIGHT, _TOP - 8, anchor="end")
+        yield svg.text(f"−{end}", _LEFT, _TOP - 8)
+        yield svg.text(end, _RIGHT, _TOP - 8, anchor="end")
 
 
-def _fits(name: str) -> bool:
-    """Return whether a name is, by a rough count, no wider than its column."""
-    return cells(name) + 0.4 * sum(char.isupper() or char in "mw@%" for char in name) <= 28
+def _wide(name: str) -> float:
+    """Return the width of a name by a rough count, in small letters."""
+    return cells(name) + 0.4 * sum(char.isupper() or char in "mw@%" for char in name)
 
 
 def _dots(rows: Sequence[_Row], limit: float) -> Iterator[str]:
@@ -176,7 +201,7 @@ def _dots(rows: Sequence[_Row], limit: float) -> Iterator[str]:
         xs = [_x(dot.weight, limit) for dot in row.dots]
         for dot, x, shift in zip(row.dots, xs, _spread(xs, radius), strict=True):
             color = TOWARDS if dot.weight > 0 else AGAINST if dot.weight < 0 else "#7d8790"
-            circle = _node("circle", cx=f"{x:.1f}", cy=f"{_y(j) + shift:.1f}", r=radius)
+            circle = svg.node("circle", cx=f"{x:.1f}", cy=f"{_y(j) + shift:.1f}", r=radius)
             circles.setdefault((dot.fit, color), []).append(circle)
     for (fit, color), group in sorted(circles.items()):
         yield f'<g fill="{color}" fill-opacity="{_OPACITIES[fit]}">{"".join(group)}</g>'
@@ -207,66 +232,36 @@ def _diamond(x: float, y: float) -> str:
     points = " ".join(
         f"{x + a * 6:.1f},{y + b * 6:.1f}" for a, b in ((0, -1), (1, 0), (0, 1), (-1, 0))
     )
-    return _node(
-        "polygon", points=points, fill="#ffffff", fill_opacity=0.55, stroke=_INK, stroke_width=1.6
+    return svg.node(
+        "polygon",
+        points=points,
+        fill="#ffffff",
+        fill_opacity=0.55,
+        stroke=svg.INK,
+        stroke_width=1.6,
     )
 
 
 def _foot(
-    explanations: Sequence[Explanation], rows: Sequence[_Row], height: int, *, baseline: bool
+    explanations: Sequence[Explanation], rows: Sequence[_Row], more: int, *, baseline: bool
 ) -> Iterator[str]:
     if not rows:
         return
-    y, middle = height - 40, (_LEFT + _RIGHT) / 2
+    bottom, middle = _TOP + _ROW * len(rows) + 62, (_LEFT + _RIGHT) / 2
+    y = bottom - 40
     against, towards = direction_words(explanations[0])
-    yield _text(f"◄ {against}", middle - 10, y, size=13, anchor="end", fill=AGAINST)
-    yield _text(f"{towards} ►", middle + 10, y, size=13, fill=TOWARDS)
-    yield from _legend(height - 16, baseline=baseline)
-    more = len({name for item in explanations for name in item.names}) - len(rows)
+    yield svg.text(f"◄ {against}", middle - 10, y, size=13, anchor="end", fill=AGAINST)
+    yield svg.text(f"{towards} ►", middle + 10, y, size=13, fill=TOWARDS)
+    yield from _legend(bottom - 16, baseline=baseline)
     if more > 0:
-        yield _text(f"{more} more of less weight", _COLUMN, height - 16, anchor="end")
+        yield svg.text(f"{more:,} more of less weight", _COLUMN, bottom - 16, anchor="end")
 
 
 def _legend(y: float, *, baseline: bool) -> Iterator[str]:
-    yield _text("a dot is an instance; local fit poor", 20, y)
+    yield svg.text("a dot is an instance; local fit poor", 20, y)
     for j, opacity in enumerate(_OPACITIES):
-        yield _node("circle", cx=216 + 13 * j, cy=y - 4, r=5, fill=TOWARDS, fill_opacity=opacity)
-    yield _text("good", 264, y)
+        yield svg.node("circle", cx=216 + 13 * j, cy=y - 4, r=5, fill=TOWARDS, fill_opacity=opacity)
+    yield svg.text("good", 264, y)
     if baseline:
         yield _diamond(326, y - 4)
-        yield _text("mean of the baseline version", 338, y)
-
-
-def _document(body: Sequence[str], height: int, title: str) -> str:
-    root = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
-        f'viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_escape(cut(title, 200))}" '
-        'font-family="-apple-system, Segoe UI, Helvetica, Arial, sans-serif">'
-    )
-    return "\n".join([root, *body, "</svg>\n"])
-
-
-def _text(
-    text: str,
-    x: float,
-    y: float,
-    *,
-    size: int = 12,
-    anchor: str = "start",
-    fill: str = _GREY,
-    bold: bool = False,
-) -> str:
-    weight = {"font_weight": "bold"} if bold else {}
-    return _node("text", text, x=x, y=y, font_size=size, text_anchor=anchor, fill=fill, **weight)
-
-
-def _node(tag: str, text: str = "", **attributes: object) -> str:
-    """Return an element; underscores in the attributes' names become hyphens."""
-    written = "".join(
-        f' {name.replace("_", "-")}="{_escape(value)}"' for name, value in attributes.items()
-    )
-    return f"<{tag}{written}>{_escape(text)}</{tag}>" if text else f"<{tag}{written}/>"
-
-
-def _escape(value: object) -> str:
-    return html.escape(str(value), quote=True)
+        yield svg.text("mean of the baseline version", 338, y)

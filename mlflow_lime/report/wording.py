@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
 
@@ -16,15 +17,18 @@ __all__ = [
     "caveat",
     "cells",
     "clean",
+    "clean_lines",
     "cut",
     "cut_to_fit",
     "direction_words",
     "headline",
+    "is_sure",
     "number",
     "predicted_label",
     "r2",
     "score",
     "signed",
+    "units",
 ]
 
 TOWARDS = "#2171b5"
@@ -41,6 +45,7 @@ unexplained. It warns; it is no gate.
 """
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNSAFE = re.compile("[\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
@@ -57,6 +62,18 @@ def clean(text: object) -> str:
     """
     spaced = re.sub(" {2,}", " ", _CONTROL.sub(" ", str(text))).strip()
     return _UNSAFE.sub("\ufffd", spaced)
+
+
+def clean_lines(text: str) -> str:
+    r"""Return `text` with its lines and white space, without what `clean` takes out.
+
+    Examples
+    --------
+    >>> clean_lines("one  two\r\n\tthree\x00\u202e")
+    'one  two\n\tthree\ufffd\ufffd'
+    """
+    broken = re.sub("\r\n?|[\u0085\u2028\u2029]", "\n", text)
+    return _UNSAFE.sub("\ufffd", _INVISIBLE.sub("\ufffd", broken))
 
 
 def cells(text: str) -> int:
@@ -212,3 +229,17 @@ def caveat(label_explanation: LabelExplanation) -> str | None:
 def direction_words(explanation: Explanation) -> tuple[str, str]:
     """Return what a negative and a positive weight do."""
     return ("lowers", "raises") if explanation.mode == "regression" else ("against", "towards")
+
+
+def units(explanation: Explanation) -> str:
+    """Return what weights are measured in, before ``per part``."""
+    return "units of the target" if explanation.mode == "regression" else "probability"
+
+
+def is_sure(label_explanation: LabelExplanation) -> NDArray[np.bool_]:
+    """Return which weights have an interval that excludes zero, shape (n_parts,).
+
+    A weight without an interval, its limits being no numbers, is not sure.
+    """
+    low, high = label_explanation.low, label_explanation.high
+    return np.asarray(np.isfinite(label_explanation.weights) & ((low > 0) | (high < 0)))

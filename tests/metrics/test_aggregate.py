@@ -5,7 +5,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlflow_lime.metrics.aggregate import AGGREGATES, aggregate, global_importance
+from mlflow_lime.metrics.aggregate import (
+    AGGREGATES,
+    aggregate,
+    global_importance,
+    weights_by_name,
+)
+from tests.report.with_contents import image_explanation, quarters
 from tests.strategies import (
     FailedExplanation,
     explanations,
@@ -104,3 +110,24 @@ def test_the_order_of_instances_does_not_matter(items, random):
     )
     assert one["name"].tolist() == other["name"].tolist()
     np.testing.assert_allclose(one["importance"], other["importance"])
+
+
+def test_segments_of_images_have_no_importance_across_instances():
+    image = image_explanation(quarters(), [0.1, -0.4, 0.0, 0.2])
+    assert global_importance([image, image]).empty
+
+
+def test_numbered_parts_of_what_is_not_stored_are_not_compared():
+    recipe = {"numbered_parts": [0]}
+    unstored = make_explanation([make_label([0.3])], names=["part 1"], recipe=recipe)
+    assert global_importance([unstored]).empty
+    table = make_explanation([make_label([0.3])], recipe={"domain": "tabular"})
+    assert len(global_importance([table])) == 1
+
+
+def test_columns_next_to_an_image_keep_their_importance():
+    content = quarters().moved(1, "photo")
+    mixed = make_explanation(
+        [make_label([0.2, 0.9, 0.0, 0.0, 0.0])], names=["age", *"abcd"], contents=(content,)
+    )
+    assert weights_by_name(mixed) == {"age": 0.2}

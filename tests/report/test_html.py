@@ -1,11 +1,11 @@
 import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mlflow_lime.report.html import render_explanation
+from tests.report.reading import read
 from tests.strategies import HOSTILE_NAMES, explanations, make_explanation, make_label
 
 TAGS = {"div", "style", "p", "span", "b", "bdi", "table", "thead", "tr", "th", "td", "svg", "rect"}
@@ -13,29 +13,6 @@ ATTRIBUTES = {
     "class", "role", "aria-label", "aria-hidden", "title", "scope", "viewbox",
     "preserveaspectratio", "x", "y", "width", "height",
 }  # fmt: skip
-
-
-class Reader(HTMLParser):
-    """Reads a fragment as browsers do, and notes what stands in it."""
-
-    def __init__(self):
-        super().__init__()
-        self.tags, self.attributes, self.text = set(), set(), []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attributes}
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def read(fragment):
-    reader = Reader()
-    reader.feed(fragment)
-    reader.close()
-    ET.fromstring(fragment)  # well-formed: every element is closed
-    return reader
 
 
 def render(label, **changes):

@@ -5,11 +5,21 @@ import json
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from mlflow_lime import names
 from mlflow_lime.core.explanation import FailedExplanation
-from mlflow_lime.report.items import File, Metric, Table, VersionTag, Wanted, review_items
+from mlflow_lime.report.items import (
+    File,
+    Metric,
+    Picture,
+    Table,
+    VersionTag,
+    Wanted,
+    review_items,
+)
 from mlflow_lime.report.jsonlines import read_explanations_json
+from tests.report.with_contents import image_explanation, quarters, text_explanation
 from tests.strategies import HOSTILE_NAMES, make_explanation, make_label
 
 
@@ -126,3 +136,54 @@ def test_hostile_names_are_no_obstacle(name):
     for item in found:
         if isinstance(item, VersionTag):
             assert len(item.value) <= 200
+
+
+def images():
+    keys = ("00 #a", "02 #b", "07 #c")
+    return [image_explanation(quarters(), [0.1, -0.4, 0.0, 0.2], key=key) for key in keys]
+
+
+def test_images_go_to_the_image_grid_by_the_number_of_their_instance():
+    found = [item for item in items(images()) if isinstance(item, Picture)]
+    assert [(item.key, item.step) for item in found] == [(names.PICTURE_KEY, n) for n in (0, 2, 7)]
+    with Image.open(io.BytesIO(found[0].png)) as picture:
+        assert picture.size == (350, 350)
+
+
+def test_the_image_grid_is_bounded_as_the_pictures_are():
+    found = items(images(), wanted=Wanted(max_pictures=1))
+    assert len([item for item in found if isinstance(item, Picture)]) == 1
+    assert not [
+        item
+        for item in items(images(), wanted=Wanted(pictures=False))
+        if isinstance(item, Picture) or getattr(item, "path", "") == names.EXPLANATIONS_PAGE
+    ]
+
+
+def test_texts_and_images_have_a_page_and_tables_have_none(explained):
+    assert names.EXPLANATIONS_PAGE not in paths(items(explained))
+    for some in (images(), [text_explanation("one two", key="00 #a")]):
+        (page,) = [
+            i for i in items(some) if isinstance(i, File) and i.path == names.EXPLANATIONS_PAGE
+        ]
+        assert page.content.decode().count('role="group"') == len(some)
+
+
+def top_tag(explanations):
+    tags = {i.key: i.value for i in items(explanations) if isinstance(i, VersionTag)}
+    return tags.get(names.TAG_VERSION_TOP)
+
+
+def test_the_version_is_tagged_with_words_but_not_with_segments():
+    assert top_tag([text_explanation("god is love", [0.4, 0.0, 0.1])]) == "god, love, is"
+    assert top_tag(images()) is None
+    assert top_tag([make_explanation([make_label([0.1])], recipe={"numbered_parts": [0]})]) is None
+
+
+def test_a_table_of_very_many_weights_is_cut_but_no_file_is():
+    long = [text_explanation(" ".join(f"w{j}" for j in range(9000))) for _ in range(3)]
+    found = {i.path: i for i in items(long, wanted=Wanted(pictures=False)) if hasattr(i, "path")}
+    table = found[names.WEIGHTS_TABLE].frame
+    assert len(table) == 3 * (20_000 // 3)
+    frame = pd.read_parquet(io.BytesIO(found[names.EXPLANATIONS_PARQUET].content))
+    assert len(frame) == 27_000

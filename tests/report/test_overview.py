@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_lime.report.overview import draw_overview
+from tests.report.with_contents import image_explanation, quarters, text_explanation
 from tests.strategies import HOSTILE_NAMES, explanations, make_explanation, make_label, texts
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -126,3 +127,57 @@ def test_hostile_names_are_text_only(name):
 @given(st.lists(explanations(), max_size=4), st.lists(explanations(), max_size=2), texts())
 def test_any_set_of_explanations_is_valid_xml(items, baseline, title):
     parse(draw_overview(items, title=title, baseline=baseline))
+
+
+def test_words_tell_how_many_texts_have_them():
+    items = [
+        text_explanation("god is love", [0.4, 0.0, 0.1]),
+        text_explanation("god knows", [0.2, -0.1]),
+        text_explanation("other", [-0.1]),
+    ]
+    text = words(parse(draw_overview(items, title="t")))
+    assert text[text.index("god") : text.index("god") + 3] == ["god", "in 2 of 3", "0.200"]
+    assert text[text.index("other") + 1] == "in 1 of 3"
+    assert text.index("god") < text.index("love")
+
+
+def test_parts_that_every_instance_has_are_not_counted():
+    text = words(parse(draw_overview([explain(0.1, 0.2), explain(0.3, 0.1)], title="t")))
+    assert not [line for line in text if line.startswith("in ")]
+
+
+def test_a_word_that_occurs_in_several_places_is_one_dot():
+    items = [explain(0.3, -0.1, names=["word", "word"])]
+    ((_, _, x),) = dots(parse(draw_overview(items, title="t")))
+    assert x == pytest.approx(604)
+
+
+def test_images_are_pictures_instead_of_rows():
+    items = [image_explanation(quarters(), [0.1, -0.4, 0, 0], key=f"{i:02d} #a") for i in range(3)]
+    root = parse(draw_overview(items, title="t"))
+    assert len(list(root.iter(f"{SVG}image"))) == 3
+    text = words(root)
+    assert {"00 #a", "01 #a", "02 #a", "R² 0.58"} <= set(text)
+    assert not [line for line in text if "segment 1" in line or "mean |w|" in line]
+
+
+def test_columns_stand_above_the_images_of_a_table():
+    content = quarters().moved(1, "photo")
+    names = ["age", *(f"segment {j}" for j in range(4))]
+    item = make_explanation(
+        [make_label([0.2, 0.9, 0, 0, 0])], names=names, contents=(content,), key="00 #a"
+    )
+    root = parse(draw_overview([item], title="t"))
+    (image,) = root.iter(f"{SVG}image")
+    (age,) = [node for node in root.iter(f"{SVG}text") if node.text == "age"]
+    assert float(image.get("y")) > float(age.get("y"))
+    assert float(image.get("y")) + 156 < float(root.get("height"))
+    assert "segment 0" not in words(root)
+
+
+def test_segments_of_images_that_are_not_stored_are_not_compared():
+    item = make_explanation([make_label([0.2, 0.9])], recipe={"numbered_parts": [0, 1]})
+    assert any(
+        "images that are not stored" in line
+        for line in words(parse(draw_overview([item], title="t")))
+    )

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +79,33 @@ def test_headline_names_the_probability_or_the_value():
     price = make_label([0.1], label="value", prediction=251_300.4)
     house = make_explanation([price], mode="regression")
     assert wording.headline(house, price) == "prediction = 251,300"
+
+
+@given(texts())
+def test_cleaned_lines_keep_their_white_space_and_xml_admits_them(text):
+    cleaned = wording.clean_lines(text)
+    cleaned.encode("utf-8")
+    assert not set(cleaned) & {*map(chr, range(9)), "\r", "\x7f", "\x85", *"\u202e\u2028\uffff"}
+    if text.isprintable() and not set(text) & set("\u202e\u2066\ufffe\uffff"):
+        assert cleaned == text
+
+
+def test_every_kind_of_line_end_is_one():
+    assert wording.clean_lines("a\r\nb\rc\nd\u2028e\u2029f\x85g") == "a\nb\nc\nd\ne\nf\ng"
+    assert wording.clean_lines(" a \t\n\n b\x00") == " a \t\n\n b\ufffd"
+
+
+def test_a_weight_is_sure_where_its_interval_excludes_zero():
+    nan = math.nan
+    label = make_label(
+        [0.2, -0.2, 0.1, 0.0, nan, 0.3],
+        low=np.array([0.1, -0.3, -0.1, 0.0, nan, nan]),
+        high=np.array([0.3, -0.1, 0.3, 0.0, nan, nan]),
+    )
+    assert wording.is_sure(label).tolist() == [True, True, False, False, False, False]
+
+
+def test_units_are_those_of_the_output():
+    assert wording.units(make_explanation([make_label([0.1])])) == "probability"
+    regression = make_explanation([make_label([0.1])], mode="regression")
+    assert wording.units(regression) == "units of the target"
