@@ -1,0 +1,330 @@
+"""Texts as a kind of data: which parts a text has, and the texts that the masks stand for."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mlflow_lime.core.contents import TextContent
+from mlflow_lime.core.domain import Draw, Subject
+from mlflow_lime.core.kernel import Kernel
+from mlflow_lime.core.masks import LOCAL_WIDTH, MaskBlock
+from mlflow_lime.core.pool import SIZES
+from mlflow_lime.core.text.compose import Composer
+from mlflow_lime.core.text.offsets import callable_name
+from mlflow_lime.core.text.sparse_rows import Analyzer, CountRows
+from mlflow_lime.core.text.split import (
+    Parts,
+    Split,
+    readable,
+    require_parts,
+    split,
+    split_at,
+)
+from mlflow_lime.core.text.vectorised import TextPipeline
+from mlflow_lime.errors import DataError
+
+__all__ = ["MaskedText", "text_digest"]
+
+Pinned = Mapping[str, Sequence[Sequence[int]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Text:
+    """What a text needs in order to be perturbed.
+
+    Attributes
+    ----------
+    text : str
+    composer : Composer
+        Makes strings.
+    rows : CountRows or None
+        Makes sparse rows, where that is exact.
+    n_bytes : int
+        Size of one perturbed input.
+    """
+
+    text: str
+    composer: Composer
+    rows: CountRows | None
+    n_bytes: int
+
+
+class MaskedText:
+    """Texts whose parts are kept, or removed.
+
+    Parameters
+    ----------
+    parts : {"words", "positions", "sentences", "characters"} or callable, default "words"
+        How a text is cut, see `mlflow_lime.core.text.split.split`.
+    mask : str, optional
+        What takes the place of each absent span. By default spans are removed, while the white
+        space and the punctuation around them stay.
+    pinned : mapping of str to list of [start, end, part], optional
+        Spans that were found earlier, by the digest of the text, see `pin`. They are used in place
+        of another cut.
+    pipeline : TextPipeline, optional
+        The model, if perturbed texts may be given to it as sparse rows.
+    why : str, default "no pipeline given"
+        Why there is no pipeline; recorded with each instance.
+
+    Raises
+    ------
+    DataError
+        If `parts` is neither a known kind nor callable.
+    """
+
+    shared = False
+    masked = True
+    call_rows: tuple[int, ...]
+
+    def __init__(
+        self,
+        parts: Parts = "words",
+        *,
+        mask: str | None = None,
+        pinned: Pinned | None = None,
+        pipeline: TextPipeline | None = None,
+        why: str = "no pipeline given",
+    ) -> None:
+        require_parts(parts)
+        self.parts = parts
+        self.mask = mask or None
+        self.pinned = dict(pinned or {})
+        self.pipeline = pipeline
+        self.why = why
+        # Models of strings may be slow and large; sparse rows are neither, and a call has a price.
+        self.call_rows = (1024, 4096, 256) if pipeline is None else SIZES
+
+    def subjects(self, instances: Any, keys: Sequence[str] | None = None) -> list[Subject]:
+        """Return the texts made ready to be perturbed.
+
+        A text that cannot be cut, or has nothing to vary, becomes a subject without active parts
+        whose notes say why.
+
+        Parameters
+        ----------
+        instances : sequence of str, Series, or ndarray of object, shape (n_instances,)
+        keys : sequence of str, optional
+            Names of the instances; their positions by default.
+
+        Raises
+        ------
+        DataError
+            If an instance is no text, or pinned spans do not fit their text.
+        """
+        texts = _texts(instances)
+        names = [str(i) for i in range(len(texts))] if keys is None else list(keys)
+        if len(names) != len(texts):
+            msg = f"{len(names)} keys are given for {len(texts)} instances; give one for each"
+            raise DataError(msg)
+        analyzer = None if self.pipeline is None else self.pipeline.analyzer()
+        return [self._subject(t, key, analyzer) for t, key in zip(texts, names, strict=True)]
+
+    def _subject(self, text: str, key: str, analyzer: Analyzer | None) -> Subject:
+        digest = text_digest(text)
+        cut, notes = self._cut(text, digest)
+        fixed = [j for j, part in enumerate(cut.texts) if part == self.mask]
+        active = np.setdiff1d(np.arange(len(cut.texts)), fixed).astype(np.intp)
+        rows, why = self._rows(text, digest, cut, active, analyzer)
+        readings = _readings(cut, numbered=self.parts != "words")
+        if fixed:
+            notes.append("not varied: parts that equal the mask")
+        n_bytes = len(text.encode("utf-8", "surrogatepass"))
+        if rows is not None:
+            n_bytes = 12 * len(rows.columns) + 8
+        return Subject(
+            key=key,
+            digest=digest,
+            parts=readings,
+            names=readings,
+            active=active,
+            n_draws=0,
+            content=_Text(text, Composer.of(text, cut.spans, active, self.mask), rows, n_bytes),
+            notes=tuple(notes),
+            shown=(TextContent("", text, cut.spans),),
+            facts={"path": "sparse"} if rows is not None else {"path": "strings", "why": why},
+        )
+
+    def _cut(self, text: str, digest: str) -> tuple[Split, list[str]]:
+        """Return the pieces of a text, and a note where there are none."""
+        if digest in self.pinned:
+            cut = split_at(text, self.pinned[digest])
+        else:
+            try:
+                cut = split(text, self.parts)
+            except DataError as error:
+                return Split(np.zeros((0, 3), dtype=np.int32), ()), [str(error)]
+        return cut, [] if cut.texts else [self._nothing(text)]
+
+    def _nothing(self, text: str) -> str:
+        if not text:
+            return "the text is empty"
+        if text.isspace():
+            return "the text is white space alone"
+        if callable(self.parts):
+            return f"the tokenizer {callable_name(self.parts)} found no tokens in the text"
+        return (
+            "the text holds no words, only punctuation or other signs; use parts 'characters' to "
+            "vary these"
+        )
+
+    def _rows(
+        self,
+        text: str,
+        digest: str,
+        cut: Split,
+        active: NDArray[np.intp],
+        analyzer: Analyzer | None,
+    ) -> tuple[CountRows | None, str]:
+        if self.pipeline is None or analyzer is None:
+            return None, self.why
+        if len(active) == 0:
+            return None, "no part can be varied"
+        return self.pipeline.plan(analyzer, text, cut, active, self.mask, int(digest, 16))
+
+    def pin(self, subject: Subject) -> list[list[int]]:
+        """Return the spans of a subject, for `pinned` of a later domain."""
+        (shown,) = subject.shown
+        spans: list[list[int]] = shown.spans.tolist() if isinstance(shown, TextContent) else []
+        return spans
+
+    def perturb(self, draws: Sequence[Draw]) -> Any:
+        """Return the model inputs of several blocks, one after the other.
+
+        Returns
+        -------
+        list of str, or CSR matrix of shape (n_rows, n_columns)
+            A matrix where one of the instances has sparse rows; texts of the others are then
+            vectorised.
+        """
+        if self.pipeline is None or all(subject.content.rows is None for subject, _ in draws):
+            return self._strings(draws)
+        pieces = []
+        for exact, group in groupby(draws, lambda draw: draw[0].content.rows is not None):
+            if exact:
+                blocks = [(subject.content.rows, block.masks) for subject, block in group]
+                pieces.append(self.pipeline.matrix(blocks))
+            else:
+                pieces.append(self.pipeline.vectorise(self._strings(list(group))))
+        return pieces[0] if len(pieces) == 1 else sparse.vstack(pieces, format="csr")
+
+    @staticmethod
+    def _strings(draws: Sequence[Draw]) -> list[str]:
+        texts: list[str] = []
+        for subject, block in draws:
+            texts += subject.content.composer.strings(block.masks)
+        return texts
+
+    def originals(self, subjects: Sequence[Subject]) -> list[str]:
+        """Return the texts themselves, untouched."""
+        return [subject.content.text for subject in subjects]
+
+    def features(self, subject: Subject, block: MaskBlock) -> NDArray[np.uint8]:
+        """Return the masks themselves, shape (n_rows, n_active)."""
+        return block.masks
+
+    def origin(self, subject: Subject) -> NDArray[np.float64]:
+        """Return ones: the instance has every part."""
+        return np.ones(subject.n_active)
+
+    def fingerprints(self, draws: Sequence[Draw]) -> NDArray[np.uint64]:
+        """Return a hash of each row: equal for equal masks of texts with equal digests.
+
+        Each word of 64 mask bits, mixed with a number that belongs to the text and to the word's
+        place, adds to the hash; different rows are confused with probability 2**-64 a pair.
+        """
+        return np.concatenate([_hashes(subject.digest, block.masks) for subject, block in draws])
+
+    def row_bytes(self, subject: Subject) -> int:
+        """Return the approximate size of one perturbed input and its mask."""
+        n_bytes: int = subject.content.n_bytes
+        return n_bytes + subject.n_active
+
+    def default_rows(self, subject: Subject) -> int:
+        """Return the rows of a first round where none are configured.
+
+        Eight rows for each part, as for tables, but at least 1,024. At most 8,192, since each is a
+        whole text for the model and intervals of many parts narrow slowly; yet two rows for each
+        part at least, below which the weights are not determined.
+        """
+        n_parts = subject.n_active
+        return max(1024, min(8 * n_parts, 8192), 2 * n_parts)
+
+    def default_law(self) -> tuple[str, float | None]:
+        """Return the law of the masks where none is configured."""
+        return "uniform_count", LOCAL_WIDTH
+
+    def default_kernel(self, subject: Subject) -> Kernel:
+        """Return the kernel where none is configured."""
+        return Kernel()
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the choices that determine the perturbed texts."""
+        parts = callable_name(self.parts) if callable(self.parts) else self.parts
+        return {"domain": "text", "parts": parts, "mask": self.mask}
+
+
+def text_digest(text: str) -> str:
+    """Return the hash of a text, 32 hexadecimal digits.
+
+    Examples
+    --------
+    >>> text_digest("")
+    'cae66941d9efbd404e4d88758ea67670'
+    """
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _texts(instances: Any) -> list[str]:
+    if isinstance(instances, (pd.Series, np.ndarray)) and instances.ndim == 1:
+        instances = instances.tolist()
+    if not isinstance(instances, (list, tuple)):
+        kind = type(instances).__name__
+        msg = f"instances must be a list of texts, got one {kind}; give [text] for a single text"
+        raise DataError(msg)
+    for i, value in enumerate(instances):
+        if not isinstance(value, str):
+            msg = (
+                f"instance {i} is no text: expected str, got {type(value).__name__}; leave it out "
+                "or replace it with a text"
+            )
+            raise DataError(msg)
+    return [str(value) for value in instances]
+
+
+def _readings(cut: Split, *, numbered: bool) -> tuple[str, ...]:
+    """Return what a person reads of each part, all different."""
+    texts = [readable(text) for text in cut.texts]
+    if not numbered and len(set(texts)) == len(texts):
+        return tuple(texts)
+    number_of = Counter(texts)
+    return tuple(
+        f"{text} [{i}]" if numbered or number_of[text] > 1 else text
+        for i, text in enumerate(texts, 1)
+    )
+
+
+def _hashes(digest: str, masks: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return a hash of each mask of one text, shape (n_rows,)."""
+    packed = np.packbits(masks, axis=1)
+    n_words = -(-packed.shape[1] // 8)
+    padded = np.zeros((len(packed), 8 * n_words), dtype=np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    keys = np.random.Generator(np.random.PCG64(int(digest, 16)))
+    numbers = keys.integers(0, 2**64, n_words, dtype=np.uint64)
+    return np.asarray(_mix(padded.view("<u8") ^ numbers).sum(axis=1, dtype=np.uint64))
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return well-mixed 64-bit hashes (the finaliser of SplitMix64; Steele et al., 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
