@@ -34,7 +34,7 @@ def resident_mb(field: str) -> float:
 
 def explain(path: str, n_instances: int) -> None:
     """Print the memory before, the peak above it, rows asked for, and seconds."""
-    from mlflow_lime.explainer import TabularExplainer
+    from mlflow_lime.explainers import TabularExplainer
 
     model, train, rows = pickle.loads(Path(path).read_bytes())
     explainer = TabularExplainer(train, model.predict_proba)

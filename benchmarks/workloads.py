@@ -26,7 +26,7 @@ from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.core.options import Sampling
 from mlflow_lime.core.tabular.background import Background
-from mlflow_lime.explainer import table_domain
+from mlflow_lime.explainers import table_domain
 
 TOP = 10
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
     from mlflow_lime.core.tabular.background import Background
     from mlflow_lime.errors import MlflowLimeError
-    from mlflow_lime.explainer import TabularExplainer
+    from mlflow_lime.explainers import ImageExplainer, TabularExplainer, TextExplainer
     from mlflow_lime.tracking.background_log import log_background
     from mlflow_lime.tracking.logged_explanations import load_explanations
     from mlflow_lime.tracking.review import Review, review_version
@@ -26,6 +26,7 @@ __all__ = [
     "Explanation",
     "FailedExplanation",
     "Fitting",
+    "ImageExplainer",
     "Kernel",
     "LabelExplanation",
     "MlflowLimeError",
@@ -33,6 +34,7 @@ __all__ = [
     "Review",
     "Sampling",
     "TabularExplainer",
+    "TextExplainer",
     "__version__",
     "load_config",
     "load_explanations",
@@ -48,13 +50,15 @@ _HOMES = {
     "Explanation": "mlflow_lime.core.explanation",
     "FailedExplanation": "mlflow_lime.core.explanation",
     "Fitting": "mlflow_lime.core.options",
+    "ImageExplainer": "mlflow_lime.explainers",
     "Kernel": "mlflow_lime.core.kernel",
     "LabelExplanation": "mlflow_lime.core.explanation",
     "MlflowLimeError": "mlflow_lime.errors",
     "Pooling": "mlflow_lime.core.options",
     "Review": "mlflow_lime.tracking.review",
     "Sampling": "mlflow_lime.core.options",
-    "TabularExplainer": "mlflow_lime.explainer",
+    "TabularExplainer": "mlflow_lime.explainers",
+    "TextExplainer": "mlflow_lime.explainers",
     "load_config": "mlflow_lime.config",
     "load_explanations": "mlflow_lime.tracking.logged_explanations",
     "log_background": "mlflow_lime.tracking.background_log",

@@ -1,26 +1,33 @@
-"""Explainers from data and a predict function, or from a configuration; no MLflow needed."""
+"""Explainers from data and a predict function; no MLflow needed."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import Lasso
-from sklearn.tree import DecisionTreeRegressor
 
-from mlflow_lime.config import Config
 from mlflow_lime.core.domain import Domain
 from mlflow_lime.core.explain import Explainer
-from mlflow_lime.core.kernel import Kernel
+from mlflow_lime.core.image.cells import ImageForm
+from mlflow_lime.core.image.masked import MaskedImage
+from mlflow_lime.core.joint import Child, JointDomain
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
 from mlflow_lime.core.predict import Predict
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.bins import BinnedTable
 from mlflow_lime.core.tabular.masked import MaskedTable
 from mlflow_lime.core.tabular.standardised import StandardisedTable
+from mlflow_lime.core.text.masked import MaskedText
+from mlflow_lime.core.text.vectorised import TextPipeline
 from mlflow_lime.errors import DataError, did_you_mean
 
-__all__ = ["REPRESENTATIONS", "TabularExplainer", "explainer_from_config", "table_domain"]
+__all__ = [
+    "REPRESENTATIONS",
+    "ImageExplainer",
+    "TabularExplainer",
+    "TextExplainer",
+    "table_domain",
+]
 
 REPRESENTATIONS: dict[str, Callable[..., Domain]] = {
     "mask": MaskedTable,
@@ -81,7 +88,8 @@ class TabularExplainer(Explainer):
         How much to sample, what to fit, when to stop, how to call the model.
     **table
         ``groups``, ``categorical``, ``target`` for the background (see `Background.from_frame`);
-        ``representation``, ``bins``, ``around``, ``draws`` for the domain (see `table_domain`).
+        ``representation``, ``bins``, ``around``, ``draws`` for the domain (see `table_domain`);
+        ``texts``, names of columns that are explained word by word beside the others.
 
     Examples
     --------
@@ -109,14 +117,13 @@ class TabularExplainer(Explainer):
         pooling: Pooling | None = None,
         **table: Any,
     ) -> None:
-        describe = {k: table.pop(k) for k in ("groups", "categorical", "target") if k in table}
+        own = ("groups", "categorical", "target")
+        describe: dict[str, Any] = {key: table.pop(key) for key in own if key in table}
         if isinstance(data, np.ndarray):
             table.setdefault("as_array", True)
             data = pd.DataFrame(data, columns=[f"x{i}" for i in range(data.shape[1])])
-        if not isinstance(data, Background):
-            data = Background.from_frame(data, **describe)
         super().__init__(
-            domain=table_domain(data, **table),
+            domain=_tabular_domain(data, describe, **table),
             predict=predict,
             mode=mode,
             class_names=class_names,
@@ -127,108 +134,147 @@ class TabularExplainer(Explainer):
         )
 
 
-def explainer_from_config(
-    config: Config,
-    background: Background,
-    predict: Predict,
-    *,
-    mode: str,
-    class_names: Sequence[str],
-    regressor: Callable[[], Any] | None = None,
-) -> Explainer:
-    """Return the explainer that a configuration describes.
+def _tabular_domain(
+    data: Any, describe: dict[str, Any], *, texts: Sequence[str] = (), **table: Any
+) -> Domain:
+    """Return the domain of a table, some of whose columns may be texts."""
+    if isinstance(data, Background):
+        background, columns, dtypes = data, (*data.columns, *texts), {}
+    else:
+        missing = [name for name in texts if name not in data.columns]
+        if missing:
+            hint = did_you_mean(missing[0], data.columns)
+            msg = f"texts names column {missing[0]!r}, which is not in the data.{hint}"
+            raise DataError(msg)
+        columns, dtypes = tuple(data.columns), {name: data[name].dtype for name in texts}
+        if len(texts) == len(columns):
+            msg = "all columns are texts; for a single one use TextExplainer"
+            raise DataError(msg)
+        background = Background.from_frame(data.drop(columns=list(texts)), **describe)
+    domain = table_domain(background, **table)
+    if not texts:
+        return domain
+    if not isinstance(domain, MaskedTable):
+        msg = "texts beside other columns need representation='mask'"
+        raise DataError(msg)
+    children = [Child("", background.columns, domain)]
+    children += [Child(name, (name,), MaskedText()) for name in texts]
+    return JointDomain(children, columns, dtypes=dtypes)
+
+
+class TextExplainer(Explainer):
+    """Explains texts with any predict function.
 
     Parameters
     ----------
-    config : Config
-    background : Background
     predict : callable
-        From frames to scores.
+        From a list of n texts to probabilities, shape (n, n_classes), or values, shape (n,). Where
+        it is the method of a scikit-learn pipeline that starts with a vectoriser, the texts are
+        vectorised once and perturbed as a sparse matrix, if that is exactly the same.
+    parts : {"words", "positions", "sentences", "characters"} or callable
+        What a part is: a distinct word, one occurrence of a word, ...; or a function from a text to
+        its tokens or to their (start, end) offsets.
+    mask : str, optional
+        What takes the place of an absent part; by default it is removed.
     mode : {"classification", "regression"}
-    class_names : sequence of str
-    regressor : callable, optional
-        What ``surrogate.kind: module:function`` names, imported.
+        What the model does.
+    class_names : sequence of str, optional
+        Names of the model's outputs.
+    sampling, fitting, budget, pooling : optional
+        How much to sample, what to fit, when to stop, how to call the model.
+
+    Examples
+    --------
+    >>> def predict(texts):
+    ...     return [text.count("good") * 0.5 - text.count("not") * 0.25 for text in texts]
+    >>> explainer = TextExplainer(predict, mode="regression")
+    >>> (explanation,) = explainer.explain(["not so good"])
+    >>> [(part, round(weight, 2)) for part, weight in explanation.as_list()]
+    [('good', 0.5), ('not', -0.25), ('so', 0.0)]
     """
-    table = config.tabular
-    options: dict[str, Any] = {"draws": table.sampling}
-    if table.representation == "bins":
-        options["bins"] = table.bins
-    if table.representation == "standardised":
-        options["around"] = table.around
-    return Explainer(
-        domain=table_domain(background, table.representation, **options),
-        predict=predict,
-        mode=mode,
-        class_names=class_names,
-        sampling=_sampling(config),
-        fitting=_fitting(config, regressor),
-        budget=Budget(
-            rows=config.sampling.max_total_rows,
-            calls=config.sampling.max_calls,
-            seconds=config.sampling.max_seconds,
-        ),
-        pooling=Pooling(
-            block_rows=_unless_auto(config.prediction.block_rows),
-            block_bytes=config.prediction.block_bytes,
-            deduplicate=config.prediction.deduplicate,
-        ),
-    )
+
+    def __init__(
+        self,
+        predict: Predict,
+        *,
+        parts: Any = "words",
+        mask: str | None = None,
+        mode: str = "classification",
+        class_names: Sequence[str] | None = None,
+        sampling: Sampling | None = None,
+        fitting: Fitting | None = None,
+        budget: Budget | None = None,
+        pooling: Pooling | None = None,
+    ) -> None:
+        owner, method = getattr(predict, "__self__", None), getattr(predict, "__name__", "")
+        pipeline, why = TextPipeline.of(owner, method)
+        super().__init__(
+            domain=MaskedText(parts, mask=mask, pipeline=pipeline, why=why),
+            predict=pipeline or predict,
+            mode=mode,
+            class_names=class_names,
+            sampling=sampling or Sampling(),
+            fitting=fitting or Fitting(),
+            budget=budget or Budget(),
+            pooling=pooling or Pooling(),
+        )
 
 
-def _unless_auto(value: Any) -> Any:
-    return None if value == "auto" else value
+class ImageExplainer(Explainer):
+    """Explains images with any predict function.
 
+    Parameters
+    ----------
+    predict : callable
+        From an array of n images, of the shape and dtype that they come in, to probabilities, shape
+        (n, n_classes), or values, shape (n,).
+    mode : {"classification", "regression"}
+        What the model does.
+    class_names : sequence of str, optional
+        Names of the model's outputs.
+    sampling, fitting, budget, pooling : optional
+        How much to sample, what to fit, when to stop, how to call the model.
+    **image
+        ``shape``, for pixels that stand in a row, and ``channels`` (auto, first, last, none);
+        ``segments`` (slic, quickshift, felzenszwalb, grid, a function from an image to labels, or
+        labels of shape (height, width)) and ``n_segments``; ``absent``, what takes the place of an
+        absent superpixel (mean, blur, segment_mean, a colour, or a background image).
 
-def _sampling(config: Config) -> Sampling:
-    chosen = config.sampling
-    return Sampling(
-        design=chosen.design,
-        law=chosen.law,
-        rows=_unless_auto(chosen.rows),
-        replicates=chosen.replicates,
-        max_rows=_unless_auto(chosen.max_rows),
-        precision=chosen.precision,
-        kernel=_kernel(config),
-        seed=config.seed,
-    )
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.zeros((4, 4), dtype=np.uint8)
+    >>> image[:2, :2] = 200
+    >>> def predict(images):
+    ...     return images[:, :2, :2].mean(axis=(1, 2)) / 200
+    >>> quarters = np.repeat(np.repeat([[0, 1], [2, 3]], 2, axis=0), 2, axis=1)
+    >>> explainer = ImageExplainer(predict, mode="regression", segments=quarters, absent=100)
+    >>> (explanation,) = explainer.explain(image[None])
+    >>> explanation.as_list()[0][0].partition(" (")[0], round(explanation.as_list()[0][1], 2)
+    ('segment 0', 0.5)
+    """
 
-
-def _kernel(config: Config) -> Kernel | None:
-    chosen = config.kernel
-    if chosen.kind == "none":
-        return Kernel()
-    width, distance = _unless_auto(chosen.width), _unless_auto(chosen.distance)
-    if chosen.kind == "auto" and width is None and distance is None:
-        return None
-    distance = distance or "cosine"
-    return Kernel(width=width or (0.25 if distance == "cosine" else 2.0), distance=distance)
-
-
-def _fitting(config: Config, regressor: Callable[[], Any] | None) -> Fitting:
-    chosen = config.surrogate
-    if chosen.kind == "tree":
-        regressor = _tree
-    elif chosen.kind == "lasso":
-        regressor = _Lasso(chosen.penalty)
-    return Fitting(
-        select=chosen.select,
-        parts=chosen.parts or 10,
-        penalty=chosen.penalty,
-        confidence=chosen.confidence,
-        regressor=regressor,
-    )
-
-
-def _tree() -> DecisionTreeRegressor:
-    return DecisionTreeRegressor(max_depth=4, random_state=0)
-
-
-class _Lasso:
-    """Makes lasso regressors of one penalty; a class, so that it can be pickled."""
-
-    def __init__(self, penalty: float) -> None:
-        self.penalty = penalty
-        self.__qualname__ = "Lasso"  # what the recipe calls it
-
-    def __call__(self) -> Lasso:
-        return Lasso(alpha=max(self.penalty, 1e-12))
+    def __init__(
+        self,
+        predict: Predict,
+        *,
+        mode: str = "classification",
+        class_names: Sequence[str] | None = None,
+        sampling: Sampling | None = None,
+        fitting: Fitting | None = None,
+        budget: Budget | None = None,
+        pooling: Pooling | None = None,
+        **image: Any,
+    ) -> None:
+        shape, channels = image.pop("shape", None), image.pop("channels", "auto")
+        form = ImageForm("array" if shape is None else "flat", shape=shape, channels=channels)
+        super().__init__(
+            domain=MaskedImage(form, **image),
+            predict=predict,
+            mode=mode,
+            class_names=class_names,
+            sampling=sampling or Sampling(),
+            fitting=fitting or Fitting(),
+            budget=budget or Budget(),
+            pooling=pooling or Pooling(),
+        )

@@ -25,7 +25,8 @@ ALLOWED = {
     "reference": {"reference", "core", "errors"},
     "report": {"report", "core", "metrics", "names", "errors"},
     "journal": {"core", "errors"},
-    "explainer": {"config", "core", "errors"},
+    "explainers": {"core", "errors"},
+    "configured": {"config", "core", "errors", "explainers"},
 }
 """What each part of the package may import; the parts that are not here may import everything."""
 

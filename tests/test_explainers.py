@@ -5,13 +5,17 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
 
 from mlflow_lime.config import Config
+from mlflow_lime.configured import domain_from_config, explainer_from_config
+from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.options import Sampling
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError
-from mlflow_lime.explainer import TabularExplainer, explainer_from_config, table_domain
+from mlflow_lime.explainers import ImageExplainer, TabularExplainer, TextExplainer, table_domain
 
 
 @pytest.fixture
@@ -28,8 +32,9 @@ def predict(frame):
 
 def from_config(data, **sections):
     config = Config.model_validate({"sampling": {"rows": 64, "max_rows": 64}, **sections})
+    domain = domain_from_config(config, Layout.of_table(Background.from_frame(data)))
     return explainer_from_config(
-        config, Background.from_frame(data), predict, mode="classification", class_names=["n", "y"]
+        config, domain, predict, mode="classification", class_names=["n", "y"]
     )
 
 
@@ -87,11 +92,11 @@ def test_a_regressor_of_ones_own(data):
     )
     explainer = explainer_from_config(
         config,
-        Background.from_frame(data),
+        domain_from_config(config, Layout.of_table(Background.from_frame(data))),
         predict,
         mode="classification",
         class_names=["n", "y"],
-        regressor=Ridge,
+        code={"module:factory": Ridge},
     )
     assert explainer.explain(data.iloc[[0]])[0].recipe["regressor"] == "Ridge"
 
@@ -157,3 +162,53 @@ def test_options_that_do_not_belong_together(data):
         table_domain(background, "bin")
     with pytest.raises(DataError, match=r"'mask' does not take these options.*around"):
         table_domain(background, "mask", around="mean")
+
+
+def test_texts_beside_the_columns_of_a_table(data):
+    data = data.assign(report=[f"case {i} is {'good' if i % 2 else 'bad'} news" for i in range(60)])
+
+    def model(frame):
+        good = frame["report"].str.contains("good").to_numpy()
+        return 0.1 * np.tanh(frame["x0"].to_numpy()) + 0.4 * good
+
+    explainer = TabularExplainer(data, model, mode="regression", texts=["report"])
+    (found,) = explainer.explain(data.iloc[[3]])
+    part, weight = found.as_list()[0]
+    assert part == "report: good"
+    assert weight == pytest.approx(0.4, abs=0.05)
+    assert "x0" in found.names
+    assert "job" in found.names
+    with pytest.raises(DataError, match=r"'rapport'.*Did you mean 'report'"):
+        TabularExplainer(data, model, texts=["rapport"])
+    with pytest.raises(DataError, match="use TextExplainer"):
+        TabularExplainer(data[["report"]], model, texts=["report"])
+
+
+def test_a_pipeline_is_explained_through_its_sparse_rows():
+    texts = ["a good day", "a bad day", "so good", "so bad"] * 5
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [1, 0, 1, 0] * 5)
+    fast = TextExplainer(model.predict_proba, class_names=["bad", "good"])
+    slow = TextExplainer(lambda strings: model.predict_proba(strings), class_names=["bad", "good"])
+    one, other = (explainer.explain(["what a good day"])[0] for explainer in (fast, slow))
+    assert one.recipe["path"] == "sparse"
+    assert other.recipe["path"] == "strings"
+    assert other.recipe["why"]
+    assert np.array_equal(one["good"].weights, other["good"].weights)
+    assert one.as_list()[0][0] == "good"
+
+
+def test_images_are_explained_in_the_form_that_they_come_in():
+    seen = set()
+
+    def model(images):
+        seen.add((images.shape[1:], images.dtype))
+        return images[:, :, :4].mean(axis=(1, 2, 3)) / 255
+
+    image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8)
+    explainer = ImageExplainer(model, mode="regression", segments="grid", n_segments=4)
+    (found,) = explainer.explain(image)
+    assert seen == {((8, 8, 3), np.dtype(np.uint8))}
+    assert found.exact
+    marked, mask = found.image_and_mask(num_parts=1)
+    assert marked.shape == (8, 8, 3)
+    assert set(np.unique(mask)) <= {-1, 0, 1}

@@ -17,7 +17,6 @@ PROBE_ROWS = 256
 """Rows of the larger of the two calls."""
 PATIENCE = 5.0
 """Seconds that the larger call may take; a slow model is asked for fewer rows."""
-CALL_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds of a call of the model, and of each of its rows."""
+    """Seconds of a call of the model, and of each of its rows; rows of a call."""
 
     call: float
     row: float
+    call_rows: int
 
     def seconds(self, rows: int) -> float:
-        return rows * self.row + max(1, -(-rows // CALL_ROWS)) * self.call
+        return rows * self.row + max(1, -(-rows // self.call_rows)) * self.call
 
 
 def estimate(explainer: Explainer, subjects: Sequence[Subject]) -> Estimate:
@@ -65,7 +65,7 @@ def estimate(explainer: Explainer, subjects: Sequence[Subject]) -> Estimate:
         If the model fails on perturbed rows.
     """
     moving = [subject for subject in subjects if subject.n_active > 0]
-    pace = _pace(explainer, moving[0]) if moving else Pace(0.0, 0.0)
+    pace = _pace(explainer, moving[0]) if moving else Pace(0.0, 0.0, 1)
     plans = [explainer.plan(subject) for subject in moving]
     if explainer.domain.shared:
         plans = plans[:1]
@@ -85,12 +85,13 @@ def estimate(explainer: Explainer, subjects: Sequence[Subject]) -> Estimate:
 def _pace(explainer: Explainer, subject: Subject) -> Pace:
     """Time a small and a larger call with perturbed rows of one instance."""
     few = 2
+    room = max(2 * few, explainer.pooling.block_bytes // explainer.domain.row_bytes(subject))
     _seconds(explainer, subject, few)  # the first call of a model is slower than the rest
     small = _seconds(explainer, subject, few)
-    many = int(np.clip(PATIENCE / (max(small, 1e-9) / few), 2 * few, PROBE_ROWS))
+    many = int(np.clip(PATIENCE / (max(small, 1e-9) / few), 2 * few, min(PROBE_ROWS, room)))
     large = _seconds(explainer, subject, many)
     row = max(large - small, 0.0) / (many - few)
-    return Pace(call=max(small - few * row, 0.0), row=row)
+    return Pace(max(small - few * row, 0.0), row, min(explainer.domain.call_rows[0], room))
 
 
 def _seconds(explainer: Explainer, subject: Subject, n_rows: int) -> float:

@@ -122,6 +122,8 @@ def _top_parts(explanations: Sequence[Explanation]) -> Iterator[str]:
     if not explanations:
         return
     table = global_importance(explanations).head(TOP)
+    if table.empty:
+        return
     yield ""
     yield "Top parts (mean weight, either way, per instance)"
     shown = [cut(name, 40) for name in table["name"]]

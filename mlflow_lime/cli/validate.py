@@ -88,7 +88,8 @@ def _questions(
 ) -> tuple["Questions", str, list[str]]:
     """Return what would be asked of the model, where its instances come from, and remarks."""
     from mlflow_lime.tracking.pinned import read_pin
-    from mlflow_lime.tracking.questions import ask, load_scorer, new_reference
+    from mlflow_lime.tracking.pinning import new_reference
+    from mlflow_lime.tracking.questions import ask, load_scorer, sample_inputs
     from mlflow_lime.tracking.review import inherited_reference
 
     pin = None if anew else read_pin(client, ref)
@@ -98,7 +99,7 @@ def _questions(
         reference, scorer, notes = new_reference(ref, config, client)
         return ask(reference, scorer, config), f"newly picked ({config.reference.pick})", notes
     reference = inherited_reference(client, ref, config, pin)
-    scorer = load_scorer(ref.uri, config, reference.inputs)
+    scorer = load_scorer(ref.uri, config, sample_inputs(reference, config))
     origin = f"inherited: pinned by run {pin[1]}"
     notes = []
     usual = type(config)()
@@ -122,13 +123,14 @@ def _model_lines(ref: "ModelVersionRef", questions: "Questions") -> Iterator[str
     yield from fact("task", scoring["mode"])
     if not is_regression:
         yield from fact("classes", f"{len(classes)}: {_listed(classes)}")
-    columns = scoring["columns"] or [str(name) for name in questions.reference.background.columns]
+    columns = scoring["columns"] or [str(name) for name in questions.reference.layout.columns]
     kinds = scoring["dtypes"]
     named = [f"{name} ({kinds[name]})" if name in kinds else name for name in columns]
     yield from fact("columns", f"{len(named)}: {_listed(named)}")
-    rows = questions.reference.inputs
-    if rows is not None:
-        scores = questions.explainer.predictor(rows.head(2), min(2, len(rows)))
+    subjects = questions.subjects[:2]
+    if subjects:
+        inputs = questions.explainer.domain.originals(subjects)
+        scores = questions.explainer.predictor(inputs, len(subjects))
         shown = ["(" + ", ".join(number(value) for value in row[:5]) + ")" for row in scores]
         yield from fact("scores of two rows", " ".join(shown))
 
@@ -139,9 +141,23 @@ def _input_lines(
     from mlflow_lime.cli.summary import fact
 
     reference = questions.reference
-    kinds = [part.kind for part in reference.background.parts]
     yield from fact("configuration", source or "all defaults")
     yield from fact("reference set", f"{len(reference)} instances, {origin}, {reference.digest}")
+    yield from _table_lines(reference, config)
+    yield from _content_lines(questions, config)
+    shown = {name for labels in reference.labels for name in labels}
+    if shown and questions.explainer.mode == "classification":
+        yield from fact("explained classes", _listed(sorted(shown)))
+
+
+def _table_lines(reference: "ReferenceSet", config: "Config") -> Iterator[str]:
+    """Say how the tabular columns are taken apart, if there are any."""
+    from mlflow_lime.cli.summary import fact
+
+    background = reference.layout.background
+    if background is None:
+        return
+    kinds = [part.kind for part in background.parts]
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     yield from fact("background", f"{len(kinds)} parts ({counted})")
     table = config.tabular
@@ -150,18 +166,39 @@ def _input_lines(
         detail["bins"] = table.bins
     text = f"{table.representation} ({detail[table.representation]})"
     yield from fact("representation", text)
-    shown = {name for labels in reference.labels for name in labels}
-    if shown and questions.explainer.mode == "classification":
-        yield from fact("explained classes", _listed(sorted(shown)))
+
+
+def _content_lines(questions: "Questions", config: "Config") -> Iterator[str]:
+    """Say how texts and images are taken apart, and into how many parts."""
+    from mlflow_lime.cli.summary import fact
+
+    layout = questions.reference.layout
+    counts = [subject.n_active for subject in questions.subjects]
+    many = f"{min(counts)} to {max(counts)} parts" if counts and not layout.is_table else ""
+    if layout.texts:
+        absent = "removed" if config.text.mask is None else f"replaced by {config.text.mask!r}"
+        names = _listed([str(name) for name in layout.texts])
+        yield from fact("text", f"{names}: {config.text.parts}, absent ones {absent}")
+    if layout.images:
+        names = _listed([image.name for image in layout.images])
+        form = layout.images[0].form.kind
+        chosen = f"{config.image.segments}, absent ones {config.image.absent}"
+        yield from fact("image", f"{names} ({form}): {chosen}")
+    if many:
+        yield from fact("an instance has", many)
+    paths = [
+        str(subject.facts["path"]) for subject in questions.subjects if "path" in subject.facts
+    ]
+    if paths:
+        shown = [f"{paths.count(path)} as {path}" for path in dict.fromkeys(paths)]
+        yield from fact("perturbed", ", ".join(shown))
 
 
 def _cost_lines(questions: "Questions") -> Iterator[str]:
     from mlflow_lime.cli.estimate import estimate
     from mlflow_lime.cli.summary import fact
 
-    rows = questions.reference.inputs
-    subjects = questions.explainer.domain.subjects(rows, questions.keys)
-    found = estimate(questions.explainer, subjects)
+    found = estimate(questions.explainer, questions.subjects)
     yield from fact("design", ", ".join(found.designs) or "none: no part can be varied")
     low, high = found.rows
     many = f"{low:,}" if low == high else f"{low:,} to {high:,}, as precision asks"

@@ -20,6 +20,7 @@ from mlflow_lime.config.model import Config
 from mlflow_lime.config.sections import (
     BackgroundSection,
     DataSection,
+    ImageSection,
     KernelSection,
     OutputsSection,
     PredictionSection,
@@ -27,6 +28,7 @@ from mlflow_lime.config.sections import (
     SamplingSection,
     SurrogateSection,
     TabularSection,
+    TextSection,
 )
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "BackgroundSection",
     "Config",
     "DataSection",
+    "ImageSection",
     "KernelSection",
     "OutputsSection",
     "PredictionSection",
@@ -43,6 +46,7 @@ __all__ = [
     "SamplingSection",
     "SurrogateSection",
     "TabularSection",
+    "TextSection",
     "claims",
     "commented_yaml",
     "config_schema",

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 from mlflow_lime.config.sections import (
     BackgroundSection,
     DataSection,
+    ImageSection,
     KernelSection,
     OutputsSection,
     PredictionSection,
@@ -20,6 +21,7 @@ from mlflow_lime.config.sections import (
     Section,
     SurrogateSection,
     TabularSection,
+    TextSection,
 )
 from mlflow_lime.config.values import ClassName, CodeReference, Name, SomeItems, is_path
 from mlflow_lime.errors import shorten
@@ -34,11 +36,18 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "reference": True,
     "prediction": True,
     "outputs": True,
+    "text": {"sparse": True},
 }
 """Keys that do not decide which numbers come out for pinned instances.
 
 Where the instances and the background come from matters once, when they are pinned; from then on
 the digest of the reference set stands for them.
+"""
+
+_LATER: dict[str, Section] = {"text": TextSection(), "image": ImageSection()}
+"""Sections that are left out of the recipe where nothing in them is set.
+
+So a configuration from before they existed keeps its digest.
 """
 
 
@@ -114,6 +123,14 @@ class Config(Section):
     tabular: TabularSection = Field(
         default_factory=TabularSection,
         description="How rows of a table are taken apart and perturbed.",
+    )
+    text: TextSection = Field(
+        default_factory=TextSection,
+        description="Which columns are texts, and how they are taken apart and perturbed.",
+    )
+    image: ImageSection = Field(
+        default_factory=ImageSection,
+        description="Which columns are images, and how they are taken apart and perturbed.",
     )
     sampling: SamplingSection = Field(
         default_factory=SamplingSection,
@@ -197,7 +214,11 @@ class Config(Section):
         Left out: `models`, `on_error`, `prediction`, `outputs`, and `data`, `background` and
         `reference`, which the digest of the reference set stands for.
         """
-        return self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+        recipe = self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+        for name, usual in _LATER.items():
+            if recipe[name] == usual.model_dump(mode="json", exclude=_WITHOUT_EFFECT.get(name)):
+                del recipe[name]
+        return recipe
 
     def digest(self) -> str:
         """Return 12 hexadecimal digits that stand for the recipe.

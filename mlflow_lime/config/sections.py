@@ -6,7 +6,14 @@ A description is a plain sentence: it becomes the comment in the YAML and the he
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from mlflow_lime.config.values import (
@@ -15,11 +22,13 @@ from mlflow_lime.config.values import (
     CodeReference,
     DataSource,
     Edges,
+    ImageFile,
     InstanceId,
     Items,
     Name,
     SomeItems,
     Switch,
+    list_to_tuple,
 )
 from mlflow_lime.errors import shorten
 
@@ -27,6 +36,7 @@ __all__ = [
     "CONTRADICTIONS",
     "BackgroundSection",
     "DataSection",
+    "ImageSection",
     "KernelSection",
     "OutputsSection",
     "PredictionSection",
@@ -35,6 +45,7 @@ __all__ = [
     "Section",
     "SurrogateSection",
     "TabularSection",
+    "TextSection",
 ]
 
 CONTRADICTIONS = "mlflow_lime_contradictions"
@@ -71,7 +82,8 @@ class DataSection(Section):
         description=(
             "Where the instances come from: auto (data logged with log_background, else the run's"
             " dataset, else the model's input example), run, input_example, a .csv or .parquet"
-            " file (relative to this file), or an artifact URI (runs:/..., models:/...)."
+            " file, or an .npz or .npy file of arrays (relative to this file), or an artifact URI"
+            " (runs:/..., models:/...)."
         ),
     )
     target: Name | None = Field(
@@ -244,6 +256,91 @@ class TabularSection(Section):
                     )
 
 
+class TextSection(Section):
+    """Which columns are texts, and how they are taken apart."""
+
+    columns: Literal["auto", "none"] | SomeItems[Name] = Field(
+        default="auto",
+        description=(
+            "Columns that are explained word by word: auto (text of several words that hardly"
+            " ever repeats), none, or a list."
+        ),
+    )
+    parts: Literal["words", "positions", "sentences", "characters"] | CodeReference = Field(
+        default="words",
+        description=(
+            "What a part of a text is: words (every occurrence of a word together), positions"
+            " (each occurrence by itself), sentences, characters, or module:function, a function"
+            " from a text to its tokens or to their (start, end) offsets."
+        ),
+    )
+    mask: str | None = Field(
+        default=None,
+        max_length=100,
+        description=(
+            "What takes the place of an absent part; null removes it and keeps the white space."
+        ),
+    )
+    sparse: bool = Field(
+        default=True,
+        description=(
+            "Where a scikit-learn pipeline starts with a vectoriser, and it is exactly the same,"
+            " perturb its sparse matrix instead of the texts, which is faster."
+        ),
+    )
+
+
+class ImageSection(Section):
+    """Which columns are images, and how they are taken apart."""
+
+    columns: Literal["auto", "none"] | SomeItems[Name] = Field(
+        default="auto",
+        description=(
+            "Columns of images (arrays, the bytes or base64 text of image files, or their paths):"
+            " auto, none, or a list."
+        ),
+    )
+    shape: Annotated[tuple[PositiveInt, ...], BeforeValidator(list_to_tuple)] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=3,
+        description=(
+            "Height, width, and channels if any, where each column of the data is a pixel: [8, 8];"
+            " null where an image stands in one column."
+        ),
+    )
+    channels: Literal["auto", "first", "last", "none"] = Field(
+        default="auto",
+        description="Where an array holds the channels: auto, first, last, or none.",
+    )
+    segments: Literal["slic", "quickshift", "felzenszwalb", "grid"] | CodeReference = Field(
+        default="slic",
+        description=(
+            "How an image is cut into superpixels: slic, quickshift, felzenszwalb, grid, or"
+            " module:function, a function from an image to the number of each pixel's segment."
+        ),
+    )
+    count: int = Field(
+        default=50,
+        ge=2,
+        le=5000,
+        description="Superpixels of an image, about; small images get fewer.",
+    )
+    absent: (
+        Literal["mean", "blur", "segment_mean"]
+        | float
+        | Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(list_to_tuple)]
+        | ImageFile
+    ) = Field(
+        default="mean",
+        description=(
+            "What takes the place of an absent superpixel: mean (of the image), blur, segment_mean,"
+            " a colour in the image's own units (a number, or a list with one per channel), or an"
+            " image file whose pixels are taken (relative to this file)."
+        ),
+    )
+
+
 class SamplingSection(Section):
     """How the neighbourhood of an instance is drawn, and when it is large enough."""
 
@@ -266,8 +363,8 @@ class SamplingSection(Section):
         default="auto",
         description=(
             "Model rows of the first round, for each instance (for bins: of the pool that all"
-            " instances share): auto (1024 for masks, more for wide tables; 4096 for standardised;"
-            " 16384 for bins) or a number."
+            " instances share): auto (1024 for tables and texts, 256 for images, more for many"
+            " parts; 4096 for standardised; 16384 for bins) or a number."
         ),
     )
     replicates: int = Field(

@@ -18,6 +18,7 @@ __all__ = [
     "CodeReference",
     "DataSource",
     "Edges",
+    "ImageFile",
     "InstanceId",
     "Items",
     "Name",
@@ -25,6 +26,7 @@ __all__ = [
     "Switch",
     "format_bytes",
     "is_path",
+    "list_to_tuple",
     "problem",
 ]
 
@@ -39,7 +41,8 @@ def problem(text: str) -> PydanticCustomError:
     return PydanticCustomError(PROBLEM, "{text}", {"text": text})
 
 
-def _list_to_tuple(value: object) -> object:
+def list_to_tuple(value: object) -> object:
+    """Return a list as a tuple, and anything else as it is."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -52,13 +55,13 @@ def _without_repeats(items: tuple[T, ...]) -> tuple[T, ...]:
     return items
 
 
-Items = Annotated[tuple[T, ...], BeforeValidator(_list_to_tuple), AfterValidator(_without_repeats)]
+Items = Annotated[tuple[T, ...], BeforeValidator(list_to_tuple), AfterValidator(_without_repeats)]
 """A list without repeats, kept as a tuple."""
 
 SomeItems = Annotated[
     tuple[T, ...],
     Field(min_length=1),  # next to the tuple, so that the JSON Schema says it too
-    BeforeValidator(_list_to_tuple),
+    BeforeValidator(list_to_tuple),
     AfterValidator(_without_repeats),
 ]
 """`Items`, at least one."""
@@ -103,7 +106,7 @@ def _edges(values: tuple[float, ...]) -> tuple[float, ...]:
 Edges = Annotated[
     tuple[float, ...],
     Field(min_length=1),
-    BeforeValidator(_list_to_tuple),
+    BeforeValidator(list_to_tuple),
     AfterValidator(_edges),
 ]
 
@@ -188,20 +191,31 @@ def is_path(source: str) -> bool:
 def _check_source(source: str, suffixes: Sequence[str]) -> str:
     if is_path(source) and not source.lower().endswith(tuple(suffixes)):
         raise problem(
-            f"expected 'auto', 'run', 'input_example', a {' or '.join(suffixes)} file, or an"
+            f"expected 'auto', 'run', 'input_example', a {_listed(suffixes)} file, or an"
             f" artifact URI such as 'runs:/<run id>/train.csv', got {shorten(source)}."
             f"{did_you_mean(source, _WORDS)}"
         )
     return source
 
 
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def _data_source(source: str) -> str:
-    return _check_source(source, (".csv", ".parquet"))
+    return _check_source(source, (".csv", ".parquet", ".npz", ".npy"))
 
 
 def _background_source(source: str) -> str:
     return _check_source(source, (".csv", ".parquet", ".json"))
 
 
+ImageFile = Annotated[
+    str,
+    Field(
+        pattern=r"(?i)\.(png|jpe?g|bmp|tiff?|webp)$",
+        description="an image file",
+    ),
+]
 DataSource = Annotated[str, AfterValidator(_data_source)]
 BackgroundSource = Annotated[str, AfterValidator(_background_source)]

@@ -57,20 +57,22 @@ class Moments:
             Those of `level_columns`, in single precision, are added up at twice the speed.
         """
         n_rows, n_parts = features.shape
+        if nuisance is None:
+            columns: NDArray[Any] = np.empty((n_rows, 0), dtype=np.float32)
+        else:
+            columns = nuisance
         plain = features.dtype == np.uint8 and bool((weights == 1.0).all())
-        if plain and nuisance is not None and nuisance.dtype == np.float32:
-            return cls(_level_gram(features, scores, nuisance)[None], n_parts, nuisance.shape[1])
+        if plain and columns.dtype == np.float32:
+            return cls(_mask_gram(features, scores, columns)[None], n_parts, columns.shape[1])
         kept = 1 + n_parts + scores.shape[1]
-        n_nuisance = 0 if nuisance is None else nuisance.shape[1]
-        rows = np.empty((n_rows, kept + n_nuisance))
+        rows = np.empty((n_rows, kept + columns.shape[1]))
         rows[:, 0] = 1.0
         rows[:, 1 : 1 + n_parts] = features
         rows[:, 1 + n_parts : kept] = scores
-        if nuisance is not None:
-            rows[:, kept:] = nuisance
+        rows[:, kept:] = columns
         # The product of a matrix with itself costs half of a general one.
         weighted = rows if (weights == 1.0).all() else rows * weights[:, None]
-        return cls((weighted.T @ rows)[None], n_parts, n_nuisance)
+        return cls((weighted.T @ rows)[None], n_parts, columns.shape[1])
 
     @classmethod
     def stack(cls, blocks: "list[Moments]") -> Self:
@@ -149,7 +151,7 @@ class Moments:
         return np.maximum(squares - self.weight[:, None] * self.score_means**2, 0.0)
 
 
-def _level_gram(
+def _mask_gram(
     masks: NDArray[np.uint8], scores: FloatArray, columns: NDArray[np.float32]
 ) -> FloatArray:
     """Return the Gram matrix of masks, scores, and level columns, of rows that count alike.

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import pandas as pd
 
+from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
-from mlflow_lime.core.tabular.table import Table, row_digest
 from mlflow_lime.errors import (
     DataError,
     DigestMismatchError,
@@ -19,11 +19,12 @@ from mlflow_lime.errors import (
     shorten,
 )
 
-__all__ = ["INPUTS_FILE", "REFERENCE_FILE", "ReferenceSet"]
+__all__ = ["INPUTS_FILE", "PARTS_FILE", "REFERENCE_FILE", "ReferenceSet"]
 
 FORMAT = 1
 REFERENCE_FILE = "reference.json"
 INPUTS_FILE = "reference_inputs.parquet"
+PARTS_FILE = "reference_parts.json"
 _STRICTNESS = ("full", "redacted", "none")
 
 
@@ -45,17 +46,22 @@ class ReferenceSet:
         True label of each instance, where known.
     labels : tuple of tuple of str
         Labels to explain, for each instance; empty until the first version was scored.
-    background : Background
-        What absent parts become.
+    layout : Layout
+        What the columns hold, and what absent values of a table become.
     store_inputs : {"full", "redacted", "none"}
         What may be written down: everything; no instance, but background statistics; neither.
     inputs : DataFrame or None
         The instances; None where they were not stored.
+    part_digests : tuple of str
+        Hash of each instance's part definitions (tokens, superpixels); empty for plain tables.
+    parts : tuple of (mapping of str to object) or None
+        Part definitions of each instance by column, as plain JSON values; None where they were not
+        stored, or for plain tables.
 
     Notes
     -----
-    The digest covers the instances, their order, the labels to explain, and the background, so
-    explanations with the same digest answer the same questions.
+    The digest covers the instances, their order, their parts, the labels to explain, and the
+    background, so explanations with the same digest answer the same questions.
     """
 
     keys: tuple[str, ...]
@@ -64,15 +70,17 @@ class ReferenceSet:
     reasons: tuple[str, ...]
     true_labels: tuple[str | None, ...]
     labels: tuple[tuple[str, ...], ...]
-    background: Background
+    layout: Layout
     store_inputs: str
     inputs: pd.DataFrame | None
+    part_digests: tuple[str, ...] = ()
+    parts: tuple[Mapping[str, Any], ...] | None = None
 
     @classmethod
     def pin(
         cls,
         inputs: pd.DataFrame,
-        background: Background,
+        layout: Layout,
         *,
         positions: Sequence[int],
         reasons: Sequence[str],
@@ -84,8 +92,8 @@ class ReferenceSet:
         Parameters
         ----------
         inputs : DataFrame
-            One row an instance, with the columns of the background.
-        background : Background
+            One row an instance, with the columns of the layout.
+        layout : Layout
         positions, reasons : sequences, one item an instance
             Where each instance came from, and why it was chosen.
         true_labels : sequence, optional
@@ -94,11 +102,10 @@ class ReferenceSet:
         Raises
         ------
         DataError
-            If the instances do not fit the background.
+            If the instances do not fit the layout.
         """
-        table = Table(background)
-        aligned = table.align(inputs).reset_index(drop=True)
-        digests = tuple(row_digest(row) for row in table.read(aligned))
+        aligned = layout.align(inputs).reset_index(drop=True)
+        digests = tuple(layout.digests(aligned))
         known = [None] * len(aligned) if true_labels is None else list(true_labels)
         return cls(
             keys=tuple(f"{i:02d} #{digest[:6]}" for i, digest in enumerate(digests)),
@@ -107,7 +114,7 @@ class ReferenceSet:
             reasons=tuple(reasons),
             true_labels=tuple(None if pd.isna(item) else str(item) for item in known),
             labels=((),) * len(aligned),
-            background=background,
+            layout=layout,
             store_inputs=store_inputs,
             inputs=aligned,
         )
@@ -123,6 +130,14 @@ class ReferenceSet:
         """
         pinned = replace(self, labels=tuple(tuple(item) for item in labels))
         return pinned.restricted(self.store_inputs)
+
+    def with_parts(self, parts: Sequence[Mapping[str, Any]]) -> Self:
+        """Return the set with the part definitions pinned, one mapping of columns an instance."""
+        return replace(
+            self,
+            parts=tuple(parts),
+            part_digests=tuple(parts_digest(item) for item in parts),
+        )
 
     def restricted(self, store_inputs: str) -> Self:
         """Return the set under the stricter of its own and another rule of what may be stored.
@@ -143,13 +158,15 @@ class ReferenceSet:
     @property
     def digest(self) -> str:
         """Hash of everything that the explanations depend on, 16 hexadecimal digits."""
-        content = json.dumps(
-            [FORMAT, self.digests, self.labels, self.background.digest()], sort_keys=True
-        )
+        values: list[Any] = [FORMAT, self.digests, self.labels, self.layout.digest()]
+        if self.part_digests:
+            values.append(self.part_digests)
+        content = json.dumps(values, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def files(self) -> dict[str, bytes]:
         """Return the files that hold the set, by name, within what `store_inputs` allows."""
+        background, may_store = self.layout.background, self.store_inputs != "none"
         data: dict[str, Any] = {
             "format": FORMAT,
             "digest": self.digest,
@@ -160,13 +177,18 @@ class ReferenceSet:
             "reasons": self.reasons,
             "true_labels": self.true_labels,
             "labels": self.labels,
-            "background_digest": self.background.digest(),
-            "background": None if self.store_inputs == "none" else self.background.to_dict(),
+            "background_digest": background and background.digest(),
+            "background": background.to_dict() if background and may_store else None,
         }
+        if not self.layout.is_table:
+            data["layout"] = self.layout.to_dict()
+            data["part_digests"] = self.part_digests
         text = json.dumps(data, ensure_ascii=False, indent=1)
         files = {REFERENCE_FILE: text.encode()}
         if self.store_inputs == "full" and self.inputs is not None:
-            files[INPUTS_FILE] = _parquet(self.inputs.rename(columns=str))
+            files[INPUTS_FILE] = _parquet(self.layout.store(self.inputs).rename(columns=str))
+        if self.store_inputs == "full" and self.parts is not None:
+            files[PARTS_FILE] = json.dumps(self.parts, ensure_ascii=False).encode()
         return files
 
     @classmethod
@@ -230,7 +252,7 @@ class ReferenceSet:
         data: pd.DataFrame | None,
         background: Background | None,
     ) -> Self:
-        known = _background(content, background)
+        layout = _layout(content, background)
         found = cls(
             keys=tuple(content["keys"]),
             digests=tuple(content["digests"]),
@@ -238,9 +260,11 @@ class ReferenceSet:
             reasons=tuple(content["reasons"]),
             true_labels=tuple(content["true_labels"]),
             labels=tuple(tuple(item) for item in content["labels"]),
-            background=known,
+            layout=layout,
             store_inputs=content["store_inputs"],
-            inputs=_inputs(files, content, known, data),
+            inputs=_inputs(files, content, layout, data),
+            part_digests=tuple(content.get("part_digests", ())),
+            parts=_parts(files, content),
         )
         if found.digest != content["digest"]:
             msg = (
@@ -251,7 +275,40 @@ class ReferenceSet:
         return found
 
 
-def _background(content: Mapping[str, Any], background: Background | None) -> Background:
+def parts_digest(parts: Mapping[str, Any]) -> str:
+    """Return the hash of an instance's part definitions, 16 hexadecimal digits."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _parts(
+    files: Mapping[str, bytes], content: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], ...] | None:
+    if PARTS_FILE not in files:
+        return None
+    parts = tuple(json.loads(files[PARTS_FILE]))
+    if [parts_digest(item) for item in parts] != list(content["part_digests"]):
+        msg = (
+            "the stored part definitions of the reference set are others than those that were "
+            "pinned; replace the set"
+        )
+        raise DigestMismatchError(msg)
+    return parts
+
+
+def _layout(content: Mapping[str, Any], background: Background | None) -> Layout:
+    if "layout" not in content:
+        known = _background(content, background)
+        if known is None:
+            msg = "the stored reference set names neither columns nor a background; replace it"
+            raise ReferenceSetError(msg)
+        return Layout.of_table(known)
+    return Layout.from_dict(content["layout"], _background(content, background))
+
+
+def _background(content: Mapping[str, Any], background: Background | None) -> Background | None:
+    if content["background_digest"] is None:
+        return None
     if content["background"] is not None:
         return Background.from_dict(content["background"])
     if background is None:
@@ -287,15 +344,11 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 def _inputs(
     files: Mapping[str, bytes],
     content: Mapping[str, Any],
-    background: Background,
+    layout: Layout,
     data: pd.DataFrame | None,
 ) -> pd.DataFrame:
-    table = Table(background)
     if INPUTS_FILE in files:
-        inputs = pd.read_parquet(io.BytesIO(files[INPUTS_FILE]))
-        inputs.columns = pd.Index(background.columns)
-        for column in background.columns:
-            inputs[column] = _types_again(inputs[column], table.dtypes[column])
+        inputs = layout.restore(pd.read_parquet(io.BytesIO(files[INPUTS_FILE])))
     elif data is None:
         msg = (
             f"the reference set was stored with `store_inputs: {content['store_inputs']}`, so its "
@@ -303,8 +356,8 @@ def _inputs(
         )
         raise ReferenceSetError(msg)
     else:
-        inputs = _find_again(table, data, content["positions"])
-    digests = [row_digest(row) for row in table.read(inputs)]
+        inputs = _find_again(layout, data, content["positions"])
+    digests = layout.digests(inputs)
     wrong = [
         key
         for key, a, b in zip(content["keys"], digests, content["digests"], strict=True)
@@ -319,24 +372,12 @@ def _inputs(
     return inputs
 
 
-def _types_again(values: "pd.Series[Any]", known: Any) -> "pd.Series[Any]":
-    """Return what Parquet does not keep: categories that are no text, and None in objects."""
-    if values.dtype == known or isinstance(values.dtype, pd.CategoricalDtype):
-        return values
-    if isinstance(known, pd.CategoricalDtype):
-        unseen = [item for item in values.dropna().unique() if item not in known.categories]
-        return values.astype(pd.CategoricalDtype([*known.categories, *unseen], known.ordered))
-    if pd.api.types.is_object_dtype(known) and isinstance(values.dtype, pd.StringDtype):
-        return values.astype(object).where(values.notna(), None)
-    return values
-
-
-def _find_again(table: Table, data: pd.DataFrame, positions: Sequence[int]) -> pd.DataFrame:
+def _find_again(layout: Layout, data: pd.DataFrame, positions: Sequence[int]) -> pd.DataFrame:
     if max(positions) >= len(data):
         msg = (
             f"pinned instance {max(positions)} is not in the data of {len(data)} rows; give the "
             "data that the reference set was picked from, or replace the set"
         )
         raise ReferenceSetError(msg)
-    known = [column for column in data.columns if column in set(table.columns)]
-    return table.align(data.iloc[list(positions)][known]).reset_index(drop=True)
+    known = [column for column in data.columns if column in set(layout.columns)]
+    return layout.align(data.iloc[list(positions)][known]).reset_index(drop=True)

@@ -6,26 +6,30 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from mlflow import MlflowClient
+from numpy.typing import NDArray
 
 from mlflow_lime.errors import DataError, shorten
+from mlflow_lime.tracking.array_data import frame_of_array, write_arrays
 from mlflow_lime.tracking.connection import translate_errors
 from mlflow_lime.tracking.sampled_rows import choose_rows
 from mlflow_lime.tracking.versions import resolve_model
 
-__all__ = ["ROWS_FILE", "STATISTICS_FILE", "log_background"]
+__all__ = ["ARRAYS_FILE", "ROWS_FILE", "STATISTICS_FILE", "log_background"]
 
 BACKGROUND_ROWS = 5_000
 """Rows that `log_background` writes."""
 
 ROWS_FILE = "lime/background.parquet"
+ARRAYS_FILE = "lime/background.npz"
 STATISTICS_FILE = "lime/background.json"
 
 
 def log_background(
-    data: pd.DataFrame,
+    data: Any,
     *,
     run_id: str | None = None,
     model_id: str | None = None,
@@ -39,14 +43,16 @@ def log_background(
 
     Parameters
     ----------
-    data : DataFrame, shape (n_rows, n_columns)
-        Usually the training data, with the columns that the model reads.
+    data : DataFrame of shape (n_rows, n_columns), sequence of str, or ndarray of images
+        Usually the training data, with the columns that the model reads; texts; or images, shape
+        (n, height, width) or (n, height, width, channels) in any order.
     run_id, model_id, version : str, optional
         Where to keep it: a run, a LoggedModel, or a version such as ``models:/credit/7``, which
         stands for its LoggedModel. By default the active run.
     statistics_only : bool
         Whether to write statistics of the columns instead of rows. They hold values and
-        frequencies column by column, and no row.
+        frequencies column by column, and no row. Columns of text have no statistics and are left
+        out.
     max_rows : int
         Rows to write at most, chosen evenly at random.
     seed : int
@@ -66,10 +72,7 @@ def log_background(
     VersionNotFoundError, TrackingServerError
         If that place does not exist, or cannot be reached.
     """
-    if not isinstance(data, pd.DataFrame) or data.empty:
-        what = "is empty" if isinstance(data, pd.DataFrame) else f"is {type(data).__name__}"
-        msg = f"background data {what}; give a data frame with at least one row and one column"
-        raise DataError(msg)
+    data = _readable(data)
     client = client or MlflowClient()
     run_id, model_id = _place(run_id, model_id, version, client)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,6 +83,27 @@ def log_background(
                 return f"models:/{model_id}/{path}"
             client.log_artifacts(str(run_id), folder)
     return f"runs:/{run_id}/{path}"
+
+
+def _readable(data: Any) -> pd.DataFrame | NDArray[Any]:
+    """Return the data as a frame, or as an array of images."""
+    if isinstance(data, (list, tuple)) and data and all(isinstance(text, str) for text in data):
+        data = pd.Series(data, name="text", dtype=object)
+    if isinstance(data, pd.Series):
+        data = data.to_frame(data.name if data.name is not None else "text")
+    if isinstance(data, np.ndarray) and data.size and data.dtype.kind in "biuf":
+        if data.ndim > 2:
+            return data
+        return frame_of_array(data)[0]
+    if not isinstance(data, pd.DataFrame) or data.empty:
+        empty = isinstance(data, (pd.DataFrame, list, np.ndarray))
+        what = "is empty" if empty and len(data) == 0 else f"is {type(data).__name__}"
+        msg = (
+            f"background data {what}; give a data frame with at least one row and one column, a "
+            "list of texts, or an array of images"
+        )
+        raise DataError(msg)
+    return data
 
 
 def _place(
@@ -106,16 +130,34 @@ def _place(
 
 
 def _write(
-    data: pd.DataFrame, folder: Path, max_rows: int, seed: int, *, statistics_only: bool
+    data: pd.DataFrame | NDArray[Any],
+    folder: Path,
+    max_rows: int,
+    seed: int,
+    *,
+    statistics_only: bool,
 ) -> str:
     """Write rows or statistics below a folder, and return the path inside it."""
     name = STATISTICS_FILE if statistics_only else ROWS_FILE
+    if not isinstance(data, pd.DataFrame):
+        name = ARRAYS_FILE
+        if statistics_only:
+            msg = "images have no statistics that could replace them; leave statistics_only out"
+            raise DataError(msg)
     path = folder / name
     path.parent.mkdir()
+    if not isinstance(data, pd.DataFrame):
+        write_arrays(path, data, max_rows, seed)
+        return name
     if statistics_only:
+        from mlflow_lime.configured import text_columns
         from mlflow_lime.core.tabular.background import Background
 
-        statistics = Background.from_frame(data).to_dict()
+        tabular = data.drop(columns=list(text_columns(data)))
+        if tabular.empty:
+            msg = "texts have no statistics that could replace them; leave statistics_only out"
+            raise DataError(msg)
+        statistics = Background.from_frame(tabular).to_dict()
         path.write_text(json.dumps(statistics, ensure_ascii=False), encoding="utf-8")
         return name
     rows = data.iloc[choose_rows(len(data), max_rows, seed)]

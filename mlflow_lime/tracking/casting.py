@@ -352,6 +352,9 @@ def _to_datetime(series: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _as_tensor(inputs: Any, spec: TensorSpec) -> NDArray[Any]:
+    if isinstance(inputs, pd.DataFrame) and inputs.shape[1] == 1:
+        column = inputs.iloc[:, 0]
+        inputs = column if column.dtype == object else inputs
     if isinstance(inputs, pd.Series) and inputs.dtype == object:
         inputs = np.stack([np.asarray(cell) for cell in inputs])
     array = inputs.to_numpy() if hasattr(inputs, "to_numpy") else np.asarray(inputs)

@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from mlflow_lime.errors import DataError, MlflowLimeError, did_you_mean, shorten
-from mlflow_lime.tracking.background_log import ROWS_FILE, STATISTICS_FILE
+from mlflow_lime.tracking.array_data import array_file_rows, frame_of_array
+from mlflow_lime.tracking.background_log import ARRAYS_FILE, ROWS_FILE, STATISTICS_FILE
 from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.sampled_rows import choose_rows, csv_rows, parquet_rows
 from mlflow_lime.tracking.versions import ModelVersionRef
@@ -37,10 +38,11 @@ MAX_ROWS = 100_000
 
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _PARQUET = (".parquet", ".pq")
+_ARRAYS = (".npz", ".npy")
 _TRAINING = {"train", "training"}
 _HELP = (
-    "a CSV or Parquet path, an artifact URI such as 'runs:/<run id>/data.parquet', 'background', "
-    "'run', 'run:<dataset>', 'input_example', or 'auto'"
+    "a CSV, Parquet, .npz or .npy path, an artifact URI such as 'runs:/<run id>/data.parquet', "
+    "'background', 'run', 'run:<dataset>', 'input_example', or 'auto'"
 )
 
 
@@ -60,6 +62,10 @@ class LoadedData:
         Rows of the source.
     notes : tuple of str
         Remarks for the summary.
+    bare : bool
+        Whether the rows came as one array of images, so that the model reads such arrays.
+    folder : Path or None
+        Folder that relative paths in the rows count from.
     """
 
     origin: str
@@ -67,6 +73,21 @@ class LoadedData:
     statistics: "Background | None" = field(default=None, repr=False)
     rows_total: int = 0
     notes: tuple[str, ...] = ()
+    bare: bool = False
+    folder: Path | None = None
+
+    def rows(self) -> pd.DataFrame:
+        """Return the rows.
+
+        Raises
+        ------
+        DataError
+            If there are none.
+        """
+        if self.frame is None:
+            msg = f"{self.origin} holds no rows to explain; set `data.source`"
+            raise DataError(msg)
+        return self.frame
 
     @property
     def sampled(self) -> bool:
@@ -213,7 +234,7 @@ class _Reader:
     def background(self) -> LoadedData:
         """Return what `log_background` wrote for the LoggedModel or, next, for its run."""
         ref = self._need("background")
-        wanted = [ROWS_FILE, STATISTICS_FILE] if self.statistics else [ROWS_FILE]
+        wanted = [ROWS_FILE, ARRAYS_FILE, *([STATISTICS_FILE] if self.statistics else [])]
         for place in self._places(ref):
             found = self._list(place)
             for name in wanted:
@@ -273,6 +294,9 @@ class _Reader:
                 content = getattr(content, method)()
         if isinstance(content, pd.DataFrame):
             return self.frame(content, origin)
+        if isinstance(content, np.ndarray):
+            frame, bare = frame_of_array(content)
+            return replace(self.frame(frame, origin), bare=bare)
         if isinstance(content, (str, Path)):
             return self.path(Path(content), origin)
         msg = f"{origin} loads as {type(content).__name__}, expected a table; give a path instead"
@@ -292,13 +316,14 @@ class _Reader:
         if content is None:
             msg = f"{ref.label} has no input example; log the model with input_example=X.head()"
             raise DataError(msg)
-        loaded = self.frame(_as_frame(content, model, origin), origin)
+        frame, bare = _as_frame(content, model, origin)
+        loaded = self.frame(frame, origin)
         note = (
             f"the {origin} has only {loaded.rows_total} rows, few to explain and to draw absent "
             "values from; keep more beside the model with mlflow_lime.log_background(X_train), or "
             "name a file as data.source"
         )
-        return LoadedData(origin, loaded.frame, None, loaded.rows_total, (*loaded.notes, note))
+        return replace(loaded, notes=(*loaded.notes, note), bare=bare)
 
     def artifact(self, uri: str) -> LoadedData:
         """Return a file that MLflow can download."""
@@ -337,13 +362,16 @@ class _Reader:
             if name.endswith(_CSV):
                 separator = "\t" if ".tsv" in name else ","
                 frame, total = csv_rows(path, separator, self.max_rows, self.seed)
-                return self._loaded(frame, origin, total)
+                return replace(self._loaded(frame, origin, total), folder=path.parent.resolve())
+            if name.endswith(_ARRAYS):
+                frame, total, bare = array_file_rows(path, self.max_rows, self.seed)
+                return replace(self._loaded(frame, origin, total), bare=bare)
             if name.endswith(_PARQUET) or path.is_dir():
                 frame, total = parquet_rows(path, self.max_rows, self.seed)
-                return self._loaded(frame, origin, total)
+                return replace(self._loaded(frame, origin, total), folder=path.parent.resolve())
         msg = (
-            f"{origin} ends in {path.suffix!r}; expected one of {', '.join(_CSV + _PARQUET)}; "
-            "save it as Parquet or CSV"
+            f"{origin} ends in {path.suffix!r}; expected one of "
+            f"{', '.join(_CSV + _PARQUET + _ARRAYS)}; save it as Parquet or CSV"
         )
         raise DataError(msg)
 
@@ -416,19 +444,24 @@ def _pick_dataset(
     return logged[0]
 
 
-def _as_frame(content: Any, model: Model, origin: str) -> pd.DataFrame:
+def _as_frame(content: Any, model: Model, origin: str) -> tuple[pd.DataFrame, bool]:
+    """Return an input example as a frame, and whether it is an array of images."""
     if isinstance(content, pd.DataFrame):
-        return content
+        return content, False
     if isinstance(content, Mapping):
         content = {key: np.atleast_1d(value) for key, value in content.items()}
         if len({len(value) for value in content.values()}) == 1:
-            return pd.DataFrame(content)
+            return pd.DataFrame(content), False
     schema = model.get_input_schema()
     names = list(schema.input_names()) if schema is not None and schema.has_input_names() else None
     array = np.asarray(content.toarray() if hasattr(content, "toarray") else content)
+    if array.ndim > 2:
+        return frame_of_array(array)
     if array.ndim == 1 and array.dtype.kind in "OUS":
+        if names is None:
+            return frame_of_array(array)
         array = array[:, None]
     if array.ndim != 2 or (names is not None and len(names) != array.shape[1]):
         msg = f"{origin} is no table: shape {array.shape}; give a path instead"
         raise DataError(msg)
-    return pd.DataFrame(array, columns=names or [f"x{i}" for i in range(array.shape[1])])
+    return pd.DataFrame(array, columns=names or [f"x{i}" for i in range(array.shape[1])]), False

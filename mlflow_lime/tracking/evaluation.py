@@ -15,23 +15,19 @@ from mlflow.models.evaluation.base import EvaluationResult
 from mlflow_lime import names
 from mlflow_lime.config import Config, load_config, parse_config
 from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, ModelError
 from mlflow_lime.report.items import Item, Metric
 from mlflow_lime.report.tables import explanations_frame
 from mlflow_lime.tracking.answers import Answers
+from mlflow_lime.tracking.columns import describe_background
 from mlflow_lime.tracking.connection import quiet_autologging
 from mlflow_lime.tracking.data import LoadedData, load_background
 from mlflow_lime.tracking.evaluator import CONFIG_VARIABLE
 from mlflow_lime.tracking.log import Destination, write_items
-from mlflow_lime.tracking.questions import (
-    Questions,
-    ask,
-    describe_background,
-    load_scorer,
-    pin_instances,
-    pin_labels,
-)
+from mlflow_lime.tracking.pinning import pin_reference
+from mlflow_lime.tracking.questions import Questions, ask, load_scorer
 from mlflow_lime.tracking.review import show_progress
 from mlflow_lime.tracking.scoring_function import ScoringFunction
 
@@ -133,9 +129,14 @@ def _questions(config: Config, model: Any, dataset: Any) -> Questions:
         frame = features.assign(**{_TARGET: np.asarray(dataset.labels_data)})
         data = data.model_copy(update={"target": _TARGET})
     config = config.model_copy(update={"data": data})
-    background = _background(config, frame, scorer)
-    reference = pin_instances(frame, features[list(background.columns)], background, config)
-    return ask(pin_labels(reference, scorer, config), scorer, config)
+    reference = pin_reference(
+        frame,
+        features,
+        config,
+        scorer,
+        lambda layout: _background(config, frame, scorer, layout),
+    )
+    return ask(reference, scorer, config)
 
 
 def _features(dataset: Any) -> pd.DataFrame:
@@ -159,13 +160,15 @@ def _renamed(features: pd.DataFrame, scorer: ScoringFunction) -> pd.DataFrame:
     return features
 
 
-def _background(config: Config, frame: pd.DataFrame, scorer: ScoringFunction) -> Background:
+def _background(
+    config: Config, frame: pd.DataFrame, scorer: ScoringFunction, layout: Layout
+) -> Background:
     source = config.locate(config.background.source)
     origin: str | pd.DataFrame = frame if source == "auto" else source
     loaded: LoadedData = load_background(
         origin, max_rows=config.background.max_rows, seed=config.seed
     )
-    return describe_background(loaded, config, scorer)
+    return describe_background(loaded, config, scorer, None if layout.is_table else layout.tabular)
 
 
 def record_failure(run_id: str, error: Exception) -> None:

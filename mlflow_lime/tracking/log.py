@@ -1,5 +1,6 @@
 """The one place that writes results to MLflow; writing the same twice changes nothing."""
 
+import io
 import json
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric as MetricPoint
 from mlflow.exceptions import MlflowException
 
-from mlflow_lime.report.items import File, Item, Metric, Table, VersionTag
+from mlflow_lime.report.items import File, Item, Metric, Picture, Table, VersionTag
 from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["Destination", "tag_version", "write_items"]
@@ -60,6 +61,7 @@ def write_items(
         The metrics as they stand in the run; where an earlier attempt logged one, its value.
     """
     metrics: dict[str, float] = {}
+    pictures: list[Picture] = []
     tables: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary) / folder
@@ -72,10 +74,35 @@ def write_items(
                 text = item.frame.to_json(orient="split", index=False, double_precision=15)
                 _write(root / item.path, text.encode())
                 tables.append(str(PurePosixPath(folder, item.path)))
+            elif isinstance(item, Picture):
+                pictures.append(item)
         if any(Path(temporary).iterdir()):
             client.log_artifacts(to.run_id, temporary)
+    _log_pictures(client, pictures, to)
     _list_tables(client, to.run_id, tables)
     return _log_metrics(client, metrics, to)
+
+
+def _log_pictures(client: MlflowClient, pictures: Sequence[Picture], to: Destination) -> None:
+    """Put pictures into MLflow's image grid, but for those that an earlier attempt put there."""
+    if not pictures:
+        return
+    from PIL import Image
+
+    before = {PurePosixPath(file.path).name for file in client.list_artifacts(to.run_id, "images")}
+    for picture in pictures:
+        start = f"{picture.key.replace('/', '~')}+step+{picture.step}+"
+        # The small copy is written last.
+        if not any(name.startswith(start) and name.endswith(".webp") for name in before):
+            with Image.open(io.BytesIO(picture.png)) as image:
+                client.log_image(
+                    to.run_id,
+                    image.convert("RGB"),
+                    key=picture.key,
+                    step=picture.step,
+                    timestamp=to.timestamp,
+                    synchronous=True,
+                )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -58,7 +58,7 @@ def read_reference(
     client: MlflowClient,
     pin: Pin,
     *,
-    again: Callable[[], tuple[pd.DataFrame, Background]] | None = None,
+    again: Callable[[], tuple[pd.DataFrame, Background | None]] | None = None,
 ) -> ReferenceSet:
     """Download a pinned reference set.
 

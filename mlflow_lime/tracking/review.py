@@ -27,7 +27,8 @@ from mlflow_lime.tracking.connection import (
 )
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
 from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, write_pin
-from mlflow_lime.tracking.questions import Questions, ask, load_scorer, new_reference, read_again
+from mlflow_lime.tracking.pinning import new_reference, read_again
+from mlflow_lime.tracking.questions import Questions, ask, load_scorer, sample_inputs
 from mlflow_lime.tracking.review_runs import experiment_of, find_run, given_run, identity_of, key_of
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
@@ -173,7 +174,8 @@ class _Job:
             _check_digest(reference.digest, expected_digest)
         else:
             reference = inherited_reference(self.client, self.ref, self.config, pin)
-            scorer = load_scorer(self.ref.uri, self.config, reference.inputs)
+            sample = sample_inputs(reference, self.config)
+            scorer = load_scorer(self.ref.uri, self.config, sample)
         done = _completed(self.client, self.ref, self.config, reference.digest)
         if done is not None:
             if pin is None and self.ref.name is not None:

@@ -12,9 +12,10 @@ from mlflow.models.signature import ModelSignature
 from numpy.typing import NDArray
 
 from mlflow_lime.core.predict import as_scores
+from mlflow_lime.core.text.vectorised import TextPipeline
 from mlflow_lime.errors import MlflowLimeError, ModelError, ModelOutputError, shorten
 from mlflow_lime.tracking.casting import InputCaster
-from mlflow_lime.tracking.outputs import are_labels, flat, one_hot, unwrapped
+from mlflow_lime.tracking.outputs import are_labels, as_probabilities, flat, one_hot, unwrapped
 
 __all__ = ["ScoringFunction", "ask_model"]
 
@@ -41,6 +42,8 @@ class ScoringFunction:
         The model's own class values, where it gives labels.
     labels : bool or None
         Whether it gives labels; None where each output is looked at.
+    logits : bool
+        Whether it gives logits, which are turned into probabilities.
     signature : ModelSignature or None
         Signature that the model was logged with.
     """
@@ -53,6 +56,7 @@ class ScoringFunction:
     notes: tuple[str, ...] = ()
     classes: tuple[Any, ...] | None = field(default=None, repr=False)
     labels: bool | None = field(default=None, repr=False)
+    logits: bool = False
     signature: ModelSignature | None = field(default=None, repr=False)
 
     @property
@@ -64,6 +68,19 @@ class ScoringFunction:
     def dtypes(self) -> dict[str, str]:
         """Return the type that each column is cast to."""
         return {name: str(kind) for name, kind in self.caster.types.items() if kind is not None}
+
+    @property
+    def reads_arrays(self) -> bool:
+        """Return whether the model reads one array of more than two dimensions."""
+        tensors = self.caster.tensors
+        return len(tensors) == 1 and len(tensors[0].shape) > 2
+
+    def text_pipeline(self) -> tuple[TextPipeline | None, str]:
+        """Return the model with its vectoriser apart, or why there is none."""
+        owner = getattr(self.call, "__self__", None)
+        if owner is None:
+            return None, "the model is not asked through a scikit-learn pipeline"
+        return TextPipeline.of(owner, self.call.__name__)
 
     def __call__(self, inputs: Any) -> NDArray[np.float64]:
         """Return the scores of some rows; the same as `score`."""
@@ -91,8 +108,26 @@ class ScoringFunction:
         ModelOutputError
             If it returns another number of rows or columns, NaN, or an unknown label.
         """
-        raw = ask_model(self.call, self.caster(inputs), len(inputs), self.how)
-        scores = self._scores(raw, len(inputs))
+        return self.judge(
+            ask_model(self.call, self.caster(inputs), len(inputs), self.how), len(inputs)
+        )
+
+    def judge(self, raw: Any, n_rows: int) -> NDArray[np.float64]:
+        """Return what the model gave for some rows as checked scores.
+
+        Parameters
+        ----------
+        raw : array_like
+            The model's own output.
+        n_rows : int
+            Rows that it was asked for.
+
+        Raises
+        ------
+        ModelOutputError
+            As `score`.
+        """
+        scores = self._scores(raw, n_rows)
         if scores.shape[1] != len(self.class_names):
             msg = (
                 f"the model returned {scores.shape[1]} outputs, expected "
@@ -130,6 +165,8 @@ class ScoringFunction:
                 if len(array) != n_rows:
                     as_scores(np.zeros(len(array)), n_rows, mode="regression")
                 return one_hot(array, self.classes, self.class_names)
+        if self.logits:
+            return as_probabilities(as_scores(output, n_rows, mode="regression"))
         return as_scores(output, n_rows, mode=self.mode)
 
 

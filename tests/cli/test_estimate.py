@@ -65,6 +65,6 @@ def test_instances_that_cannot_vary_take_one_row(data):
 
 
 def test_a_call_has_a_price_of_its_own():
-    pace = Pace(call=0.1, row=0.001)
+    pace = Pace(call=0.1, row=0.001, call_rows=4096)
     assert pace.seconds(4096) == pytest.approx(0.1 + 4.096)
     assert pace.seconds(4097) == pytest.approx(0.2 + 4.097)

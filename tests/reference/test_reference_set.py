@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, DigestMismatchError, ReferenceSetError
 from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE, ReferenceSet
@@ -33,11 +34,14 @@ def frame():
     )
 
 
+def table(frame):
+    return Layout.of_table(Background.from_frame(frame))
+
+
 def pin(frame, rows=(3, 0, 8), store_inputs="full", labels=(["1"], ["1"], ["0"]), **options):
-    background = Background.from_frame(frame)
     pinned = ReferenceSet.pin(
         frame.iloc[list(rows)],
-        background,
+        table(frame),
         positions=rows,
         reasons=["because"] * len(rows),
         store_inputs=store_inputs,
@@ -55,7 +59,7 @@ def test_every_kind_of_column_comes_back(frame):
         assert getattr(found, name) == getattr(reference, name)
     assert found.true_labels == ("1", None, "x")
     pd.testing.assert_frame_equal(found.inputs, reference.inputs, check_dtype=False)
-    assert found.background.digest() == reference.background.digest()
+    assert found.layout.digest() == reference.layout.digest()
 
 
 def test_a_set_that_was_read_can_be_written_again(frame):
@@ -83,11 +87,11 @@ def test_the_digest_is_that_of_the_questions(frame):
 
 
 def test_labels_in_any_column_order_and_type_give_the_same_digest(frame):
-    background = Background.from_frame(frame)
+    layout = table(frame)
     options = {"positions": (1,), "reasons": ("",)}
-    first = ReferenceSet.pin(frame.iloc[[1]], background, **options)
+    first = ReferenceSet.pin(frame.iloc[[1]], layout, **options)
     turned = frame.iloc[[1]][list(frame.columns)[::-1]].astype({"age": "int32", "owner": object})
-    assert ReferenceSet.pin(turned, background, **options).digest == first.digest
+    assert ReferenceSet.pin(turned, layout, **options).digest == first.digest
 
 
 @pytest.mark.parametrize(
@@ -212,6 +216,5 @@ def test_a_column_of_mixed_types_says_so_without_a_value():
 
 
 def test_instances_that_do_not_fit_the_background(frame):
-    background = Background.from_frame(frame)
     with pytest.raises(DataError, match="lack 1 of 12 columns"):
-        ReferenceSet.pin(frame.drop(columns="job"), background, positions=[], reasons=[])
+        ReferenceSet.pin(frame.drop(columns="job"), table(frame), positions=[], reasons=[])

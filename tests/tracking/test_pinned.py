@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from mlflow_lime import names
+from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, DigestMismatchError, ReferenceSetError
 from mlflow_lime.reference.reference_set import ReferenceSet
@@ -19,7 +20,7 @@ FRAME = pd.DataFrame({"a": np.arange(9.0), "b": list("xyxyxyxyx")})
 def pinned(rule="full"):
     reference = ReferenceSet.pin(
         FRAME.iloc[[2, 5]],
-        Background.from_frame(FRAME),
+        Layout.of_table(Background.from_frame(FRAME)),
         positions=[2, 5],
         reasons=["", ""],
         store_inputs=rule,

@@ -12,15 +12,13 @@ from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError
 from mlflow_lime.tracking.data import LoadedData
 from mlflow_lime.tracking.model import load_scoring_function
-from mlflow_lime.tracking.questions import (
-    ask,
+from mlflow_lime.tracking.columns import (
     describe_background,
     feature_frame,
-    pin_instances,
-    pin_labels,
     refuse_unknown_columns,
-    strange_labels,
 )
+from mlflow_lime.tracking.pinning import pin_reference, strange_labels
+from mlflow_lime.tracking.questions import ask
 
 
 @pytest.fixture
@@ -51,9 +49,11 @@ def questions(frame, config, model=three, names=("a", "b", "c")):
     scorer = load_scoring_function(
         model, sample=features.head(2), class_names=names, task="classification"
     )
-    background = describe_background(LoadedData("data", frame), config, scorer)
-    reference = pin_instances(frame, features, background, config)
-    return ask(pin_labels(reference, scorer, config), scorer, config)
+    loaded = LoadedData("data", frame)
+    reference = pin_reference(
+        frame, features, config, scorer, lambda _: describe_background(loaded, config, scorer)
+    )
+    return ask(reference, scorer, config)
 
 
 def test_target_id_and_dropped_columns_are_not_features(frame):
@@ -161,6 +161,7 @@ def test_instances_without_a_pinned_label_get_the_automatic_one(frame):
     bare = type(asked)(
         reference=asked.reference,
         explainer=asked.explainer,
+        subjects=asked.subjects,
         labels=((),) * len(asked.keys),
         scoring={},
         notes=(),

@@ -106,8 +106,8 @@ class MaskedText:
     def subjects(self, instances: Any, keys: Sequence[str] | None = None) -> list[Subject]:
         """Return the texts made ready to be perturbed.
 
-        A text that cannot be cut, or has nothing to vary, becomes a subject without active parts
-        whose notes say why.
+        A text that is missing, cannot be cut, or has nothing to vary becomes a subject without
+        active parts whose notes say why.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class MaskedText:
         Raises
         ------
         DataError
-            If an instance is no text, or pinned spans do not fit their text.
+            If the instances are no sequence, or pinned spans do not fit their text.
         """
         texts = _texts(instances)
         names = [str(i) for i in range(len(texts))] if keys is None else list(keys)
@@ -128,7 +128,9 @@ class MaskedText:
         analyzer = None if self.pipeline is None else self.pipeline.analyzer()
         return [self._subject(t, key, analyzer) for t, key in zip(texts, names, strict=True)]
 
-    def _subject(self, text: str, key: str, analyzer: Analyzer | None) -> Subject:
+    def _subject(self, text: Any, key: str, analyzer: Analyzer | None) -> Subject:
+        if not isinstance(text, str):
+            return _no_text(text, key)
         digest = text_digest(text)
         cut, notes = self._cut(text, digest)
         fixed = [j for j, part in enumerate(cut.texts) if part == self.mask]
@@ -224,7 +226,16 @@ class MaskedText:
         return texts
 
     def originals(self, subjects: Sequence[Subject]) -> list[str]:
-        """Return the texts themselves, untouched."""
+        """Return the texts themselves, untouched.
+
+        Raises
+        ------
+        DataError
+            If an instance is no text.
+        """
+        for subject in subjects:
+            if not isinstance(subject.content, _Text):
+                raise DataError(*subject.notes)
         return [subject.content.text for subject in subjects]
 
     def features(self, subject: Subject, block: MaskBlock) -> NDArray[np.uint8]:
@@ -245,8 +256,9 @@ class MaskedText:
 
     def row_bytes(self, subject: Subject) -> int:
         """Return the approximate size of one perturbed input and its mask."""
-        n_bytes: int = subject.content.n_bytes
-        return n_bytes + subject.n_active
+        if not isinstance(subject.content, _Text):
+            return 1
+        return subject.content.n_bytes + subject.n_active
 
     def default_rows(self, subject: Subject) -> int:
         """Return the rows of a first round where none are configured.
@@ -272,32 +284,44 @@ class MaskedText:
         return {"domain": "text", "parts": parts, "mask": self.mask}
 
 
-def text_digest(text: str) -> str:
-    """Return the hash of a text, 32 hexadecimal digits.
+def text_digest(text: Any) -> str:
+    """Return the hash of a text, 32 hexadecimal digits; of what it is instead, if it is no text.
 
     Examples
     --------
     >>> text_digest("")
     'cae66941d9efbd404e4d88758ea67670'
     """
+    if not isinstance(text, str):
+        text = f"\0no text: {type(text).__name__}"
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _texts(instances: Any) -> list[str]:
+def _no_text(value: Any, key: str) -> Subject:
+    if value is None or (isinstance(value, float) and value != value) or value is pd.NA:
+        note = "the text is missing; leave the instance out, or fill it in"
+    else:
+        note = f"expected a text, got {type(value).__name__}; convert the column to text"
+    return Subject(
+        key=key,
+        digest=text_digest(value),
+        parts=(),
+        names=(),
+        active=np.empty(0, dtype=np.intp),
+        n_draws=0,
+        content=None,
+        notes=(note,),
+    )
+
+
+def _texts(instances: Any) -> list[Any]:
     if isinstance(instances, (pd.Series, np.ndarray)) and instances.ndim == 1:
         instances = instances.tolist()
     if not isinstance(instances, (list, tuple)):
         kind = type(instances).__name__
         msg = f"instances must be a list of texts, got one {kind}; give [text] for a single text"
         raise DataError(msg)
-    for i, value in enumerate(instances):
-        if not isinstance(value, str):
-            msg = (
-                f"instance {i} is no text: expected str, got {type(value).__name__}; leave it out "
-                "or replace it with a text"
-            )
-            raise DataError(msg)
-    return [str(value) for value in instances]
+    return list(instances)
 
 
 def _readings(cut: Split, *, numbered: bool) -> tuple[str, ...]:

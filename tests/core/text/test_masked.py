@@ -286,15 +286,32 @@ def test_the_recipe_names_the_cut_and_the_mask():
 # ------------------------------------------------------------------------------- bad input
 
 
-def test_an_instance_that_is_no_text_is_an_error_with_its_position_and_type():
-    class Secret:
-        def __repr__(self):
-            return "secret"
+class Secret:
+    def __repr__(self):
+        return "secret"
 
-    for bad, kind in ((None, "NoneType"), (math.nan, "float"), (7, "int"), (Secret(), "Secret")):
-        for instances in (["a", bad], ("a", bad), pd.Series(["a", bad], dtype=object)):
-            with pytest.raises(DataError, match=f"instance 1 is no text: expected str, got {kind}"):
-                MaskedText().subjects(instances)
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (None, "the text is missing"),
+        (math.nan, "the text is missing"),
+        (pd.NA, "the text is missing"),
+        (7, "expected a text, got int"),
+        (Secret(), "expected a text, got Secret"),
+    ],
+)
+def test_an_instance_that_is_no_text_fails_alone(bad, reason):
+    explainer = Explainer(MaskedText(), lambda texts: [len(t) / 9 for t in texts], "regression")
+    for instances in (["a b", bad], ("a b", bad), pd.Series(["a b", bad], dtype=object)):
+        good, failed = explainer.explain(instances)
+        assert isinstance(good, Explanation)
+        assert isinstance(failed, FailedExplanation)
+        assert reason in failed.reason
+        assert "secret" not in failed.reason
+
+
+def test_what_holds_no_texts_is_refused_at_once():
     with pytest.raises(DataError, match=r"got one str; give \[text\]"):
         MaskedText().subjects("a text")
     for bad in (None, pd.DataFrame({"a": ["b"]}), np.array([["a"]], dtype=object), {"a": 1}):

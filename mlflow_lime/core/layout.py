@@ -1,0 +1,314 @@
+"""What the columns of a model's inputs hold: numbers and categories, texts, images."""
+
+import hashlib
+import io
+import json
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from mlflow_lime.core.image.cells import ImageForm
+from mlflow_lime.core.image.masked import image_digests
+from mlflow_lime.core.image.pins import file_content
+from mlflow_lime.core.joint import joint_digest
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.table import Table, row_digest
+from mlflow_lime.core.text.masked import text_digest
+from mlflow_lime.errors import DataError, did_you_mean, shorten
+
+__all__ = ["ImageColumns", "Layout"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ImageColumns:
+    """Columns that hold an image.
+
+    Attributes
+    ----------
+    name : str
+        Name of the image: the column's, or ``"image"`` for pixels that stand in many columns.
+    columns : tuple of Hashable
+        The column, or one for each pixel.
+    form : ImageForm
+        How the image is written in them.
+    """
+
+    name: str
+    columns: tuple[Hashable, ...]
+    form: ImageForm
+
+    @property
+    def flat(self) -> bool:
+        """Whether each column is a pixel."""
+        return self.form.kind == "flat"
+
+    def cells(self, frame: pd.DataFrame) -> Any:
+        """Return what the image's domain reads of a frame."""
+        return frame[list(self.columns)] if self.flat else frame[self.columns[0]].tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The columns of an instance, by what they hold.
+
+    Attributes
+    ----------
+    columns : tuple of Hashable
+        All columns, in the model's order.
+    background : Background or None
+        What absent values of the tabular columns become; None where there are no such columns.
+    texts : tuple of Hashable
+        Columns of text.
+    images : tuple of ImageColumns
+        Images.
+    dtypes : mapping of Hashable to str
+        Types of the columns of text.
+    bare : bool
+        Whether the model is given one array of all images instead of a data frame.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"age": [31, 58], "report": ["a mild cough", "no complaints"]})
+    >>> layout = Layout(
+    ...     columns=("age", "report"), background=Background.from_frame(frame[["age"]]),
+    ...     texts=("report",), dtypes={"report": "object"})
+    >>> layout.tabular, len(layout.digests(frame)[0])
+    (('age',), 32)
+    """
+
+    columns: tuple[Hashable, ...]
+    background: Background | None = None
+    texts: tuple[Hashable, ...] = ()
+    images: tuple[ImageColumns, ...] = ()
+    dtypes: Mapping[Hashable, str] | None = None
+    bare: bool = False
+
+    @classmethod
+    def of_table(cls, background: Background) -> Self:
+        """Return the layout of a table without texts and images."""
+        return cls(background.columns, background)
+
+    @cached_property
+    def tabular(self) -> tuple[Hashable, ...]:
+        """Columns of numbers and categories, in order."""
+        other = {*self.texts, *(column for image in self.images for column in image.columns)}
+        return tuple(column for column in self.columns if column not in other)
+
+    @cached_property
+    def table(self) -> Table | None:
+        """Reader of the tabular columns; None where there are none."""
+        return None if self.background is None else Table(self.background)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether there is nothing but tabular columns."""
+        return not self.texts and not self.images
+
+    # Instances
+
+    def align(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return instances with exactly these columns, in order, checked.
+
+        Raises
+        ------
+        DataError
+            If there are no instances, a column is missing or unknown, or holds values of another
+            kind.
+        """
+        if self.is_table and self.table is not None:
+            return self.table.align(frame)
+        if len(frame) == 0:
+            msg = "there are no instances to explain; give at least one row"
+            raise DataError(msg)
+        missing = [column for column in self.columns if column not in frame.columns]
+        if missing:
+            hint = did_you_mean(str(missing[0]), frame.columns)
+            msg = (
+                f"the instances lack {len(missing)} of {len(self.columns)} columns: "
+                f"{shorten(missing)}.{hint}"
+            )
+            raise DataError(msg)
+        extra = [column for column in frame.columns if column not in set(self.columns)]
+        if extra:
+            msg = f"the instances have columns that are not expected: {shorten(extra)}; drop them"
+            raise DataError(msg)
+        if self.table is not None:
+            self.table.align(frame[list(self.tabular)])
+        for column in self.texts:
+            require_text(frame[column])
+        return frame.loc[:, list(self.columns)]
+
+    def absorb(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return instances with the content of image files in place of their paths.
+
+        A file that cannot be read leaves its path, so that its instance fails with a reason.
+        """
+        changed = {
+            image.columns[0]: pd.Series(
+                [file_content(cell) for cell in frame[image.columns[0]].tolist()],
+                index=frame.index,
+                dtype=object,
+            )
+            for image in self.images
+            if image.form.kind == "path"
+        }
+        return _with_columns(frame, changed)
+
+    def digests(self, frame: pd.DataFrame) -> list[str]:
+        """Return the hash of each instance's content, 32 hexadecimal digits."""
+        named: list[tuple[str, list[str]]] = []
+        if self.table is not None:
+            rows = self.table.read(frame[list(self.tabular)])
+            named.append(("", [row_digest(row) for row in rows]))
+        for column in self.texts:
+            named.append((str(column), [text_digest(cell) for cell in frame[column].tolist()]))
+        for image in self.images:
+            named.append((image.name, image_digests(image.cells(frame), image.form)))
+        return [
+            joint_digest([(name, digests[i]) for name, digests in named]) for i in range(len(frame))
+        ]
+
+    # Serialising
+
+    def digest(self) -> str:
+        """Return a short hash of the whole content; that of the background for a plain table."""
+        if self.is_table and self.background is not None:
+            return self.background.digest()
+        text = json.dumps([self.to_dict(), self.background and self.background.digest()])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, without the background."""
+        return {
+            "format": FORMAT,
+            "columns": [_plain(name) for name in self.columns],
+            "texts": [_plain(name) for name in self.texts],
+            "images": [
+                {
+                    "name": image.name,
+                    "columns": [_plain(name) for name in image.columns],
+                    "form": image.form.to_dict(),
+                }
+                for image in self.images
+            ],
+            "dtypes": {str(name): kind for name, kind in (self.dtypes or {}).items()},
+            "bare": self.bare,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], background: Background | None) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        DataError
+            If it was written by a newer format.
+        """
+        if data.get("format") != FORMAT:
+            msg = (
+                f"layout has format {data.get('format')!r}, expected {FORMAT}; upgrade mlflow-lime"
+            )
+            raise DataError(msg)
+        columns = tuple(data["columns"])
+        named = {str(column): column for column in columns}
+        return cls(
+            columns=columns,
+            background=background,
+            texts=tuple(data["texts"]),
+            images=tuple(
+                ImageColumns(
+                    str(image["name"]), tuple(image["columns"]), ImageForm.from_dict(image["form"])
+                )
+                for image in data["images"]
+            ),
+            dtypes={named[name]: str(kind) for name, kind in data["dtypes"].items()},
+            bare=bool(data["bare"]),
+        )
+
+    def store(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return instances in a form that Parquet keeps: arrays as the content of .npy files."""
+        changed = {
+            image.columns[0]: [_packed(cell) for cell in frame[image.columns[0]].tolist()]
+            for image in self.images
+            if image.form.kind == "array"
+        }
+        return _with_columns(frame, changed)
+
+    def restore(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return instances as they were before `store` and Parquet."""
+        frame = frame.set_axis(pd.Index(self.columns), axis="columns")
+        changed: dict[Any, Any] = {}
+        if self.table is not None:
+            for column in self.tabular:
+                changed[column] = _types_again(frame[column], self.table.dtypes[column])
+        for column in self.texts:
+            kind = (self.dtypes or {}).get(column)
+            if kind is not None and str(frame[column].dtype) != kind:
+                texts = frame[column].astype(object)
+                changed[column] = texts.where(texts.notna(), None).astype(
+                    pd.Series([], dtype=kind).dtype
+                )
+        for image in self.images:
+            if image.form.kind == "array":
+                cells = [_unpacked(cell) for cell in frame[image.columns[0]].tolist()]
+                changed[image.columns[0]] = pd.Series(cells, frame.index, dtype=object)
+        return _with_columns(frame, changed)
+
+
+def require_text(series: "pd.Series[Any]") -> None:
+    """Raise a DataError unless a column holds texts, some of which may be missing.
+
+    Raises
+    ------
+    DataError
+        If none of its values is a text.
+    """
+    known = series.dropna()
+    if len(known) and not any(isinstance(value, str) for value in known):
+        kind = type(known.iloc[0]).__name__
+        msg = (
+            f"column {series.name!r} is explained as text, but holds {kind} values "
+            f"({series.dtype}); name the columns of text as text.columns, or set it to none"
+        )
+        raise DataError(msg)
+
+
+def _types_again(values: "pd.Series[Any]", known: Any) -> "pd.Series[Any]":
+    """Return what Parquet does not keep: categories that are no text, and None in objects."""
+    if values.dtype == known or isinstance(values.dtype, pd.CategoricalDtype):
+        return values
+    if isinstance(known, pd.CategoricalDtype):
+        unseen = [item for item in values.dropna().unique() if item not in known.categories]
+        return values.astype(pd.CategoricalDtype([*known.categories, *unseen], known.ordered))
+    if pd.api.types.is_object_dtype(known) and isinstance(values.dtype, pd.StringDtype):
+        return values.astype(object).where(values.notna(), None)
+    return values
+
+
+def _with_columns(frame: pd.DataFrame, changed: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return a frame with other values in some columns, whatever their names are."""
+    if changed:
+        frame = frame.copy(deep=False)
+    for column, values in changed.items():
+        frame[column] = values
+    return frame
+
+
+def _plain(name: Hashable) -> Any:
+    return name.item() if isinstance(name, np.generic) else name
+
+
+def _packed(cell: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(cell), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _unpacked(cell: Any) -> Any:
+    return np.load(io.BytesIO(cell), allow_pickle=False)

@@ -1,0 +1,105 @@
+"""Instances that come as arrays: images, or the rows of a matrix, with or without labels."""
+
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlflow_lime.errors import DataError, shorten
+from mlflow_lime.tracking.sampled_rows import choose_rows
+
+__all__ = ["IMAGE_COLUMN", "array_file_rows", "frame_of_array", "write_arrays"]
+
+IMAGE_COLUMN = "image"
+"""Name of the column that holds the images of an array."""
+
+MOST_BYTES = 256 * 2**20
+"""Bytes of instances that are kept of a file, and that are written."""
+
+
+def frame_of_array(array: NDArray[Any]) -> tuple[pd.DataFrame, bool]:
+    """Return an array as a data frame, and whether it holds images.
+
+    Parameters
+    ----------
+    array : ndarray, shape (n,), (n, n_columns), or (n, height, width, ...)
+
+    Returns
+    -------
+    frame : DataFrame
+        Columns ``x0``, ``x1``, ..., or one column ``image`` of arrays.
+    images : bool
+    """
+    if array.ndim > 2:
+        cells = np.empty(len(array), dtype=object)
+        for i, image in enumerate(array):
+            cells[i] = image
+        return pd.DataFrame({IMAGE_COLUMN: cells}), True
+    if array.ndim == 1:
+        name = "text" if array.dtype.kind in "OUS" else "x0"
+        return pd.DataFrame({name: array}), False
+    return pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]), False
+
+
+def array_file_rows(path: Path, most: int, seed: int) -> tuple[pd.DataFrame, int, bool]:
+    """Return instances of an .npy or .npz file, how many it has, and whether they are images.
+
+    Parameters
+    ----------
+    path : Path
+        An array, or several: the one with most dimensions holds the instances, others of the same
+        length and of one dimension become columns under their own names.
+    most : int
+        Instances to keep at most.
+    seed : int
+        Seed of their choice.
+
+    Raises
+    ------
+    DataError
+        If the file holds no array of instances, or Python objects.
+    """
+    try:
+        arrays = _arrays(path)
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        msg = (
+            f"{path.name} cannot be read as arrays of numbers or text ({type(error).__name__}); "
+            "write it with np.savez(path, image=images, label=labels)"
+        )
+        raise DataError(msg) from None
+    arrays = {name: array for name, array in arrays.items() if array.ndim > 0}
+    if not arrays:
+        msg = f"{path.name} holds no array of instances"
+        raise DataError(msg)
+    main = max(arrays, key=lambda name: arrays[name].ndim)
+    total = len(arrays[main])
+    row_bytes = max(1, arrays[main].nbytes // max(1, total))
+    rows = choose_rows(total, min(most, max(1, MOST_BYTES // row_bytes)), seed)
+    frame, images = frame_of_array(arrays[main][rows])
+    others = {name: array for name, array in arrays.items() if name != main}
+    odd = [name for name, array in others.items() if array.shape != (total,)]
+    if odd:
+        msg = (
+            f"{path.name}: array {odd[0]!r} has shape {others[odd[0]].shape}, expected ({total},) "
+            f"as {main!r} has instances; leave out {shorten(odd)}"
+        )
+        raise DataError(msg)
+    columns = {name: array[rows] for name, array in others.items()}
+    return frame.assign(**columns).set_index(pd.Index(rows)), total, images
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if path.suffix.lower() == ".npy":
+        return {"array": np.load(path, mmap_mode="r", allow_pickle=False)}
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive}
+
+
+def write_arrays(path: Path, array: NDArray[Any], most: int, seed: int) -> None:
+    """Write some of the instances of an array, chosen evenly at random."""
+    row_bytes = max(1, array.nbytes // max(1, len(array)))
+    rows = choose_rows(len(array), min(most, max(1, MOST_BYTES // row_bytes)), seed)
+    np.savez_compressed(path, image=array[rows])

@@ -1,0 +1,198 @@
+"""Which columns of some data the model reads, and what they hold."""
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlflow_lime.config import Config
+from mlflow_lime.configured import plan_columns
+from mlflow_lime.core.layout import Layout
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.errors import DataError, did_you_mean, shorten
+from mlflow_lime.tracking.data import LoadedData
+from mlflow_lime.tracking.scoring_function import ScoringFunction
+
+__all__ = [
+    "as_given",
+    "describe_background",
+    "feature_frame",
+    "layout_of",
+    "refuse_unknown_columns",
+]
+
+
+def feature_frame(
+    frame: pd.DataFrame, config: Config, scorer: ScoringFunction | None
+) -> pd.DataFrame:
+    """Return the columns that the model reads, in its order.
+
+    Raises
+    ------
+    DataError
+        If a configured column, or one that the model reads, is not in the data.
+    """
+    named = [name for name in (config.data.target, config.data.id) if name is not None]
+    given = {"target": [config.data.target], "id": [config.data.id], "drop": config.data.drop}
+    for key, names in given.items():
+        for name in names:
+            if name is not None and name not in frame.columns:
+                hint = did_you_mean(name, frame.columns)
+                msg = f"data.{key} names column {name!r}, which is not in the data.{hint}"
+                raise DataError(msg)
+    columns = None if scorer is None else scorer.columns
+    if columns is None:
+        return frame.drop(columns=[*named, *config.data.drop])
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        hint = did_you_mean(missing[0], frame.columns)
+        msg = (
+            f"the data lacks {len(missing)} of {len(columns)} columns that the model reads: "
+            f"{shorten(missing)}.{hint}"
+        )
+        raise DataError(msg)
+    return frame.loc[:, list(columns)]
+
+
+def refuse_unknown_columns(frame: pd.DataFrame, config: Config, scorer: ScoringFunction) -> None:
+    """Refuse data with columns of which nobody said what they are.
+
+    Raises
+    ------
+    DataError
+        If the model does not read a column, and the configuration does not name it.
+    """
+    data = config.data
+    known = {*(scorer.columns or frame.columns), data.target, data.id, *data.drop}
+    extra = [name for name in frame.columns if name not in known]
+    if extra:
+        msg = (
+            f"the data has columns that the model does not read: {shorten(extra)}; "
+            "name the true label as data.target and the id as data.id, and list the rest under "
+            "data.drop"
+        )
+        raise DataError(msg)
+
+
+def as_given(features: pd.DataFrame, *, bare: bool) -> Any:
+    """Return rows as the model reads them: an array of images where the data came as one.
+
+    Raises
+    ------
+    DataError
+        If the images differ in shape.
+    """
+    if not bare:
+        return features
+    cells = [np.asarray(cell) for cell in features.iloc[:, 0]]
+    shapes = {cell.shape for cell in cells}
+    if len(shapes) > 1:
+        msg = f"the images have different shapes: {shorten(sorted(shapes))}; give them one shape"
+        raise DataError(msg)
+    return np.stack(cells)
+
+
+def layout_of(
+    features: pd.DataFrame, config: Config, scorer: ScoringFunction, *, bare: bool
+) -> Layout:
+    """Return what the columns hold, without a background.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Columns that the model reads.
+    config : Config
+    scorer : ScoringFunction
+    bare : bool
+        Whether the data came as an array of images.
+    """
+    texts, images = plan_columns(features, config, bare=bare)
+    alone = features.shape[1] == 1 and len(images) == 1 and images[0].form.kind == "array"
+    return Layout(
+        columns=tuple(features.columns),
+        texts=texts,
+        images=images,
+        dtypes={name: str(features[name].dtype) for name in texts},
+        bare=alone and (bare or scorer.reads_arrays),
+    )
+
+
+def with_absolute_paths(frame: pd.DataFrame, layout: Layout, folder: Path | None) -> pd.DataFrame:
+    """Return instances whose image paths count from a folder."""
+    changed = {
+        image.columns[0]: [
+            str((folder or Path.cwd()) / cell) if isinstance(cell, str) else cell
+            for cell in frame[image.columns[0]]
+        ]
+        for image in layout.images
+        if image.form.kind == "path"
+    }
+    return frame.assign(**{str(name): cells for name, cells in changed.items()})
+
+
+def describe_background(
+    loaded: LoadedData,
+    config: Config,
+    scorer: ScoringFunction | None,
+    columns: Sequence[Hashable] | None = None,
+) -> Background:
+    """Return the background of loaded rows, or the statistics that were saved in their place.
+
+    Parameters
+    ----------
+    loaded : LoadedData
+    config : Config
+    scorer : ScoringFunction, optional
+        The model, for the columns that it reads.
+    columns : sequence of Hashable, optional
+        Only these columns, where others hold texts or images.
+    """
+    if loaded.statistics is not None:
+        _require_statistics(loaded, columns)
+        return loaded.statistics
+    frame = loaded.rows()
+    target = config.data.target
+    if columns is None:
+        features = feature_frame(frame, replace_missing_columns(config, frame), scorer)
+    else:
+        missing = [name for name in columns if name not in frame.columns]
+        if missing:
+            hint = did_you_mean(str(missing[0]), frame.columns)
+            msg = f"the background lacks columns that the model reads: {shorten(missing)}.{hint}"
+            raise DataError(msg)
+        features = frame[list(columns)]
+    table = config.tabular
+    return Background.from_frame(
+        features,
+        groups=table.groups,
+        categorical=table.categorical,
+        target=frame[target] if target in frame.columns else None,
+    )
+
+
+def _require_statistics(loaded: LoadedData, columns: Sequence[Hashable] | None) -> None:
+    known = loaded.statistics.columns if loaded.statistics is not None else ()
+    if columns is not None and tuple(known) != tuple(columns):
+        msg = (
+            f"the statistics of {loaded.origin} describe the columns {shorten(list(known))}, but "
+            f"the tabular columns are {shorten(list(columns))}; write them again with "
+            "mlflow_lime.log_background"
+        )
+        raise DataError(msg)
+
+
+def replace_missing_columns(config: Config, frame: pd.DataFrame) -> Config:
+    """Return the configuration without target, id, and dropped columns that a frame lacks.
+
+    Background data need not have them.
+    """
+    data = config.data
+    known: Sequence[Any] = list(frame.columns)
+    update = {
+        "target": data.target if data.target in known else None,
+        "id": data.id if data.id in known else None,
+        "drop": tuple(name for name in data.drop if name in known),
+    }
+    return config.model_copy(update={"data": data.model_copy(update=update)})

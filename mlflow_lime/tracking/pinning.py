@@ -1,0 +1,241 @@
+"""A new reference set: which instances, how they are cut into parts, which labels."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+
+from mlflow_lime.config import Config
+from mlflow_lime.core.domain import Domain, Subject
+from mlflow_lime.core.joint import JointDomain
+from mlflow_lime.core.labels import LabelRule, choose_labels
+from mlflow_lime.core.layout import Layout
+from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.errors import DataError, MlflowLimeError, shorten
+from mlflow_lime.reference.pick import pick_instances
+from mlflow_lime.reference.reference_set import ReferenceSet
+from mlflow_lime.tracking.columns import (
+    as_given,
+    describe_background,
+    feature_frame,
+    layout_of,
+    refuse_unknown_columns,
+    with_absolute_paths,
+)
+from mlflow_lime.tracking.data import LoadedData, load_background, load_data
+from mlflow_lime.tracking.questions import load_scorer, pinned_domain
+from mlflow_lime.tracking.scoring_function import ScoringFunction
+from mlflow_lime.tracking.versions import ModelVersionRef
+
+__all__ = ["new_reference", "pin_reference", "read_again", "strange_labels"]
+
+UNATTENDED = ("auto", "run", "input_example")
+"""Sources that nobody wrote for us: what the model does not read in them is left aside."""
+
+
+def new_reference(
+    ref: ModelVersionRef, config: Config, client: MlflowClient
+) -> tuple[ReferenceSet, ScoringFunction, list[str]]:
+    """Pick the instances of a model that has no reference set yet.
+
+    Returns
+    -------
+    reference : ReferenceSet
+    scorer : ScoringFunction
+    notes : list of str
+    """
+    data = _load_data(ref, config, client)
+    frame = data.rows()
+    features = feature_frame(frame, config, None)
+    scorer = load_scorer(ref.uri, config, as_given(features.head(2), bare=data.bare))
+    if config.data.source not in UNATTENDED:
+        refuse_unknown_columns(frame, config, scorer)
+    features = feature_frame(frame, config, scorer)
+    notes = list(data.notes)
+
+    def background(layout: Layout) -> Background:
+        found, remarks = _background(ref, config, client, data, scorer, layout)
+        notes.extend(remarks)
+        return found
+
+    reference = pin_reference(frame, features, config, scorer, background, data)
+    remarks = scorer.check(as_given(features.head(50), bare=data.bare))
+    notes += [*remarks, *strange_labels(reference, scorer, config)]
+    return reference, scorer, notes
+
+
+def pin_reference(
+    frame: pd.DataFrame,
+    features: pd.DataFrame,
+    config: Config,
+    scorer: ScoringFunction,
+    background: Callable[[Layout], Background],
+    data: LoadedData | None = None,
+) -> ReferenceSet:
+    """Pick instances of a frame, and pin them with their parts and their labels.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The data, which may hold more columns than the model reads.
+    features : DataFrame
+        The columns of `frame` that the model reads.
+    config : Config
+    scorer : ScoringFunction
+        The model.
+    background : callable
+        Returns the background of the tabular columns of a layout; called only if there are any.
+    data : LoadedData, optional
+        Where the frame came from.
+    """
+    bare, folder = (data.bare, data.folder) if data is not None else (False, config.folder)
+    layout = layout_of(features, config, scorer, bare=bare)
+    if layout.tabular:
+        layout = replace(layout, background=background(layout))
+    reference = pin_instances(frame, features, layout, config, folder=folder)
+    domain = pinned_domain(reference, config)
+    subjects = domain.subjects(reference.inputs, reference.keys)
+    if isinstance(domain, JointDomain):
+        reference = reference.with_parts([domain.pins(subject) for subject in subjects])
+    return reference.with_labels(_labels(reference, domain, subjects, scorer, config))
+
+
+def pin_instances(
+    frame: pd.DataFrame,
+    features: pd.DataFrame,
+    layout: Layout,
+    config: Config,
+    *,
+    folder: Path | None = None,
+) -> ReferenceSet:
+    """Pick and pin instances of a frame that may hold more columns than the model reads."""
+    wish = config.reference
+    target = config.data.target
+    picked = pick_instances(
+        frame,
+        pick=wish.pick,
+        count=wish.count,
+        ids=wish.ids,
+        rows=wish.rows,
+        query=wish.query,
+        target=target,
+        id_column=config.data.id,
+        seed=config.seed,
+    )
+    rows = list(picked.positions)
+    return ReferenceSet.pin(
+        layout.absorb(with_absolute_paths(features.iloc[rows], layout, folder)),
+        layout,
+        positions=picked.positions,
+        reasons=picked.reasons,
+        true_labels=None if target is None else _as_classes(frame[target]).iloc[rows].tolist(),
+        store_inputs=wish.store_inputs,
+    )
+
+
+def _as_classes(target: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return whole numbers that are floats only because some are missing as whole numbers."""
+    holed = pd.api.types.is_float_dtype(target.dtype) and target.hasnans
+    return target.astype("Int64") if holed and (target.dropna() % 1 == 0).all() else target
+
+
+def strange_labels(
+    reference: ReferenceSet, scorer: ScoringFunction, config: Config
+) -> tuple[str, ...]:
+    """Return a remark where no true label is a class of the model."""
+    known = [label for label in reference.true_labels if label is not None]
+    if scorer.mode == "regression" or not known or set(known) & set(scorer.class_names):
+        return ()
+    return (
+        f"no true label in column {config.data.target!r}, such as {shorten(known[0])}, is a class "
+        f"of the model: {shorten(list(scorer.class_names))}; is data.target the right column?",
+    )
+
+
+def _labels(
+    reference: ReferenceSet,
+    domain: Domain,
+    subjects: list[Subject],
+    scorer: ScoringFunction,
+    config: Config,
+) -> list[tuple[str, ...]]:
+    """Return the labels to pin: by rule, true labels first where the rule leaves it open."""
+    names = scorer.class_names
+    rule: LabelRule = (
+        config.labels
+        if isinstance(config.labels, (str, int))
+        else [str(name) for name in config.labels]
+    )
+    blank = np.zeros(len(names))
+    needs_scores = scorer.mode == "classification" and (
+        isinstance(rule, int) or rule == "predicted" or (rule == "auto" and len(names) > 2)
+    )
+    if not needs_scores:
+        fixed = tuple(names[i] for i in choose_labels(rule, blank, names, mode=scorer.mode))
+        return [fixed] * len(reference)
+    if rule == "auto" and all(label in names for label in reference.true_labels):
+        return [(str(label),) for label in reference.true_labels]
+    chosen: list[tuple[str, ...]] = []
+    for i, true in enumerate(reference.true_labels):
+        if rule == "auto" and true in names:
+            chosen.append((str(true),))
+            continue
+        try:
+            scores = scorer(domain.originals([subjects[i]]))[0]
+            picked = choose_labels(rule, scores, names, mode=scorer.mode)
+            chosen.append(tuple(names[j] for j in picked))
+        except MlflowLimeError:
+            chosen.append(())
+    return chosen
+
+
+def read_again(
+    ref: ModelVersionRef, config: Config, client: MlflowClient
+) -> tuple[pd.DataFrame, Background | None]:
+    """Return data and background anew, for a set that was stored without them."""
+    data = _load_data(ref, config, client)
+    frame = data.rows()
+    features = feature_frame(frame, config, None)
+    scorer = load_scorer(ref.uri, config, as_given(features.head(2), bare=data.bare))
+    features = feature_frame(frame, config, scorer)
+    layout = layout_of(features, config, scorer, bare=data.bare)
+    background = None
+    if layout.tabular:
+        background, _ = _background(ref, config, client, data, scorer, layout)
+    return with_absolute_paths(frame, layout, data.folder), background
+
+
+def _load_data(ref: ModelVersionRef, config: Config, client: MlflowClient) -> LoadedData:
+    source = config.locate(config.data.source)
+    return load_data(source, ref=ref, client=client, seed=config.seed)
+
+
+def _background(
+    ref: ModelVersionRef,
+    config: Config,
+    client: MlflowClient,
+    data: LoadedData,
+    scorer: ScoringFunction,
+    layout: Layout,
+) -> tuple[Background, tuple[str, ...]]:
+    source = config.locate(config.background.source)
+    options: dict[str, Any] = {
+        "ref": ref,
+        "client": client,
+        "max_rows": config.background.max_rows,
+        "seed": config.seed,
+    }
+    if source == "auto":
+        try:
+            loaded = load_background("background", **options)
+        except DataError:
+            loaded = load_background(data.rows(), **options)
+            loaded = replace(loaded, origin=data.origin)
+    else:
+        loaded = load_background(source, **options)
+    columns = None if layout.is_table else layout.tabular
+    return describe_background(loaded, config, scorer, columns), loaded.notes
