@@ -11,6 +11,8 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/register_and_explain/main.py
+	$(BIN)/python examples/texts/main.py
+	$(BIN)/python examples/images/main.py
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest

@@ -13,6 +13,8 @@ EXPECTED = {
     "evaluate_in_a_script": "passed.",
     "regression": "a month, because",
     "own_predict": "heaviest part 'petal",
+    "texts": "nightdesk",
+    "images": "weight on the strip: 9",
     "without_mlflow": "P(malignant) = ",
 }
 

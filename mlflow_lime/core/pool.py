@@ -18,6 +18,9 @@ __all__ = ["SIZES", "Answer", "BlockSize", "Pool", "predict_draws"]
 SIZES = (4096, 16384, 1024)
 """Rows of a call that are tried, in this order, unless the domain knows better."""
 
+LARGEST = 16384
+"""Rows of a call beyond which none is tried."""
+
 
 @dataclass(slots=True)
 class BlockSize:
@@ -40,21 +43,26 @@ class BlockSize:
     pace: dict[int, float] = field(default_factory=dict)
     warm: bool = False
 
-    def rows(self) -> int:
-        """Return the rows of the next call."""
+    def rows(self, most: int) -> int:
+        """Return the rows of the next call, of which there is room for `most`."""
         if self.fixed is not None:
-            return self.fixed
-        for size in self.sizes:
+            return min(self.fixed, most)
+        fitting = [size for size in self.sizes if size <= most]
+        for size in fitting:
             if size not in self.pace:
                 return size
-        return min(self.pace, key=lambda size: self.pace[size])
+        known = {size: pace for size, pace in self.pace.items() if size <= most}
+        best = min(known, key=known.__getitem__, default=most)
+        # While the largest is the fastest, a larger one may be faster still.
+        climbs = best == max(self.pace, default=0) and 4 * best <= min(most, LARGEST)
+        return 4 * best if climbs else best
 
     def record(self, n_rows: int, seconds: float) -> None:
         """Take note of a call; the first, which warms up, and odd sizes do not count."""
         if not self.warm:
             self.warm = True
             return
-        for size in self.sizes:
+        for size in {*self.sizes, 4 * max(self.pace, default=0)}:
             if 0.5 * size <= n_rows <= size:
                 pace = seconds / n_rows
                 self.pace[size] = min(pace, self.pace.get(size, pace))
@@ -74,7 +82,7 @@ class Pool:
 
     def target(self, row_bytes: int) -> int:
         """Return the rows of the next call, within the byte budget."""
-        return max(1, min(self.size.rows(), self.pooling.block_bytes // max(row_bytes, 1)))
+        return self.size.rows(max(1, self.pooling.block_bytes // max(row_bytes, 1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

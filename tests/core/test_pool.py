@@ -80,15 +80,37 @@ def test_sizes_are_tried_before_the_fastest_is_kept():
     size.record(4096, 100.0)  # warms up
     pace = dict(zip(SIZES, (2.0, 1.0, 4.0), strict=True))
     for tried in SIZES:
-        assert size.rows() == tried
+        assert size.rows(10**6) == tried
         size.record(tried, pace[tried] * tried)
-    assert size.rows() == SIZES[1]
+    assert size.rows(10**6) == SIZES[1]
+    assert size.rows(SIZES[1] - 1) == SIZES[0]
+
+
+def test_sizes_grow_while_that_pays():
+    size = BlockSize(None, (32, 8, 128), warm=True)
+    asked = []
+    for _ in range(9):
+        asked.append(size.rows(10**6))
+        size.record(asked[-1], 1.0 + 0.001 * asked[-1] + 1e-6 * asked[-1] ** 2)
+    assert asked == [32, 8, 128, 512, 2048, 512, 512, 512, 512]
+    assert size.rows(300) == 128
 
 
 def test_a_configured_size_is_kept():
     size = BlockSize(77)
     size.record(4096, 1.0)
-    assert size.rows() == 77
+    assert size.rows(10**6) == 77
+    assert size.rows(50) == 50
+
+
+def test_sizes_that_there_is_no_room_for_are_never_tried():
+    size = BlockSize(None, (32, 8, 128), warm=True)
+    asked = []
+    for _ in range(5):
+        asked.append(size.rows(21))
+        size.record(asked[-1], 1.0)
+    assert asked == [8] * 5
+    assert size.rows(5) == 5
 
 
 @pytest.mark.parametrize("n_rows", [1, 5000])

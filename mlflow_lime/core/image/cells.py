@@ -206,8 +206,11 @@ def read_cells(
     if form.kind == "flat":
         return _flat_cells(instances, form)
     found = [_read_cell(item, form, max_pixels) for item in _items(instances, form)]
+    if form.encoded:
+        return found  # the model decodes them, whatever their modes
     counts = [cell.n_channels for cell in found if isinstance(cell, Cell)]
-    return [_same_channels(cell, counts[0]) if isinstance(cell, Cell) else cell for cell in found]
+    usual = max(counts, key=counts.count, default=0)  # the first one where several are as frequent
+    return [_same_channels(cell, usual) if isinstance(cell, Cell) else cell for cell in found]
 
 
 def _items(instances: Any, form: ImageForm) -> list[Any]:
@@ -357,7 +360,7 @@ def _same_channels(cell: Cell, n_channels: int) -> Cell | Unreadable:
     if cell.n_channels == n_channels:
         return cell
     error = DataError(
-        f"expected {n_channels} channels as in the first image, got {cell.n_channels} (shape "
+        f"expected {n_channels} channels as most of the images have, got {cell.n_channels} (shape "
         f"{cell.pixels.shape}); convert the images to one mode"
     )
     return Unreadable(str(error), pixels_digest(cell.pixels))
