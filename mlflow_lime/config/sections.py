@@ -344,18 +344,20 @@ class ImageSection(Section):
 class SamplingSection(Section):
     """How the neighbourhood of an instance is drawn, and when it is large enough."""
 
-    design: Literal["auto", "exact", "orthogonal", "sobol", "stratified", "paired", "iid"] = Field(
+    design: Literal[
+        "auto", "exact", "orthogonal", "linear", "sobol", "stratified", "paired", "iid"
+    ] = Field(
         default="auto",
         description=(
             "How masks are drawn: auto (exact where all masks fit, else the best measured design),"
-            " exact, orthogonal, sobol, stratified, paired or iid."
+            " exact, orthogonal, linear, sobol, stratified, paired or iid."
         ),
     )
     law: Literal["auto", "local", "uniform_count", "bernoulli"] = Field(
         default="auto",
         description=(
-            "Distribution of the masks: auto (what measurement recommends), local (few parts are"
-            " absent more often), uniform_count (every number of kept parts is equally likely) or"
+            "Distribution of the masks: auto (local for tables, bernoulli for texts and images),"
+            " local (few parts are absent more often), uniform_count (every number of kept parts is equally likely) or"
             " bernoulli (each part is kept with probability one half)."
         ),
     )

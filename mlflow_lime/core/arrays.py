@@ -1,4 +1,8 @@
-"""Orthogonal arrays of strength 4 from BCH codes: any four columns show every pattern equally."""
+"""Orthogonal arrays from linear codes, whose columns show every pattern of a few parts equally.
+
+Strength 4, from BCH codes, where the rows suffice; else strength 3 with few relations of four
+columns; else folded arrays, which hold the complement of each of their rows.
+"""
 
 from functools import lru_cache
 
@@ -7,7 +11,15 @@ from numpy.typing import NDArray
 
 from mlflow_lime.errors import DataError
 
-__all__ = ["binary_digits", "orthogonal_array", "orthogonal_runs", "strength_four"]
+__all__ = [
+    "binary_digits",
+    "folded_columns",
+    "linear_rows",
+    "orthogonal_array",
+    "orthogonal_runs",
+    "strength_four",
+    "strength_three",
+]
 
 MaskArray = NDArray[np.uint8]
 
@@ -27,6 +39,10 @@ _PRIMITIVE = {
 }
 # Extending a code greedily takes time in proportion to runs x parts.
 _MAX_GREEDY_BITS = 13
+# Exchanging columns takes runs x parts x parts for each pass over them.
+_MAX_EXCHANGE_BITS = 9
+_EXCHANGES = 12
+_EXCHANGED = 9
 
 
 def orthogonal_runs(n_parts: int) -> int:
@@ -54,12 +70,29 @@ def orthogonal_array(n_parts: int) -> MaskArray:
     linear code with minimum distance 5 form an orthogonal array of strength 4.
     """
     n_bits, columns = strength_four(n_parts)
-    runs = binary_digits(np.arange(1 << n_bits, dtype=np.uint32), n_bits)
-    generator = binary_digits(np.array(columns, dtype=np.uint32), n_bits).T
-    # At most 20 bits are added up, so uint8 cannot overflow.
-    array: MaskArray = (runs @ generator) & np.uint8(1)
+    array = linear_rows(n_bits, np.array(columns, dtype=np.uint32))
     array.setflags(write=False)
     return array
+
+
+def linear_rows(n_bits: int, columns: NDArray[np.uint32]) -> MaskArray:
+    """Return all combinations of the bits of columns.
+
+    Parameters
+    ----------
+    n_bits : int
+    columns : ndarray of uint32, shape (n_parts,)
+        Numbers of that many bits.
+
+    Returns
+    -------
+    ndarray of uint8, shape (2**n_bits, n_parts)
+        Row i has in column j the parity of the bits that i and ``columns[j]`` share.
+    """
+    runs = binary_digits(np.arange(1 << n_bits, dtype=np.uint32), n_bits)
+    # At most 20 bits are added up, so uint8 cannot overflow.
+    rows: MaskArray = (runs @ binary_digits(columns, n_bits).T) & np.uint8(1)
+    return rows
 
 
 @lru_cache(maxsize=256)
@@ -118,6 +151,97 @@ def _extended(n_bits: int) -> tuple[int, ...]:
         add(int(free[0]))
         free = free[~sums[3][free]]
     return tuple(columns)
+
+
+@lru_cache(maxsize=256)
+def strength_three(n_parts: int, n_bits: int) -> tuple[int, ...] | None:
+    """Return columns of which any three are independent, and few four dependent.
+
+    A relation of four columns lets an interaction of three parts leak into the weight of a fourth.
+    Columns are chosen one by one, each for the fewest relations, and then exchanged one by one
+    while that lowers their number. So the array is folded only where it is small: in a folded one
+    all relations are even, and interactions of three or five parts leak twice as much as in random
+    rows.
+
+    Parameters
+    ----------
+    n_parts : int
+    n_bits : int
+        The array has ``2**n_bits`` rows.
+
+    Returns
+    -------
+    tuple of int or None
+        None where the search finds no such columns, as when there are more than about 5/16 as many
+        parts as rows: strength 3 then takes a folded array.
+
+    References
+    ----------
+    Fries, Hunter, "Minimum aberration 2^(k-p) designs", Technometrics 22, 1980. Bruen, Haddad,
+    Wehlau, "Binary codes and caps", Journal of Combinatorial Designs 6, 1998, for the 5/16.
+
+    Examples
+    --------
+    >>> len(strength_three(17, 6)), strength_three(30, 6)
+    (17, None)
+    """
+    if not n_bits <= n_parts <= 5 << max(n_bits - 4, 0):
+        return None
+    for exchanged in (_EXCHANGED, n_parts):
+        columns = [1 << bit for bit in range(n_bits)]
+        # What exchanges leave may not be extended; unexchanged columns mostly can.
+        while (column := _fewest_relations(columns, n_bits)) and len(columns) < n_parts:
+            columns.append(column)
+            if len(columns) % exchanged == 0:
+                _exchange(columns, n_bits)
+        if len(columns) == n_parts:
+            _exchange(columns, n_bits)
+            return tuple(columns)
+    return None
+
+
+def _exchange(columns: list[int], n_bits: int) -> None:
+    """Replace the columns in turn, each by the one of fewest relations, until none changes."""
+    for _ in range(_EXCHANGES if n_bits <= _MAX_EXCHANGE_BITS else 0):
+        before = columns.copy()
+        for place in range(len(columns)):
+            rest = columns[:place] + columns[place + 1 :]
+            columns[place] = _fewest_relations(rest, n_bits) or columns[place]
+        if columns == before:
+            break
+
+
+def _fewest_relations(columns: list[int], n_bits: int) -> int | None:
+    """Return the vector that makes the fewest relations of four, then five, then six columns.
+
+    Only vectors that are no sum of two columns come into question; None if there are none.
+    """
+    vectors = np.arange(1 << n_bits)
+    # How many sets of 0 to 5 columns add up to each vector.
+    sums = np.zeros((6, 1 << n_bits), dtype=np.int64)
+    sums[0, 0] = 1
+    for column in columns:
+        sums[1:] += sums[:-1, vectors ^ column]
+    places = np.flatnonzero((sums[:3] == 0).all(axis=0))
+    if not places.size:
+        return None
+    return int(places[np.lexsort(sums[:2:-1, places])[0]])
+
+
+def folded_columns(n_bits: int) -> NDArray[np.uint32]:
+    """Return the columns of a folded array: all vectors of an odd number of ones.
+
+    Whatever columns are chosen among them, and however often, the complement of a row is a row, so
+    no interaction of an even number of parts leaks into a weight. Different ones have strength 3.
+
+    Returns
+    -------
+    ndarray of uint32, shape (2**(n_bits - 1),)
+    """
+    numbers = np.arange(1 << n_bits, dtype=np.uint32)
+    odd = binary_digits(numbers, n_bits).sum(axis=1) % 2 == 1
+    columns: NDArray[np.uint32] = numbers[odd]
+    return columns
 
 
 def binary_digits(numbers: NDArray[np.uint32], n_bits: int) -> MaskArray:

@@ -18,9 +18,13 @@ from scipy.stats import qmc
 from mlflow_lime.core.arrays import (
     MAX_ORTHOGONAL_PARTS,
     binary_digits,
+    folded_columns,
+    linear_rows,
     orthogonal_array,
     orthogonal_runs,
+    strength_three,
 )
+from mlflow_lime.core.laws import LAWS, count_weights
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = [
@@ -41,8 +45,7 @@ MaskArray = NDArray[np.uint8]
 LevelArray = NDArray[np.uint16]
 FloatArray = NDArray[np.float64]
 
-DESIGNS: Final = ("exact", "orthogonal", "sobol", "stratified", "paired", "iid")
-LAWS: Final = ("uniform_count", "bernoulli")
+DESIGNS: Final = ("exact", "orthogonal", "linear", "sobol", "stratified", "paired", "iid")
 LEVELS: Final = 1024
 LOCAL_WIDTH: Final = 0.45
 """Width of the local law of tables; ``benchmarks/designs.py`` prints the table behind it."""
@@ -50,6 +53,7 @@ MAX_ENUMERATED_PARTS: Final = 20
 MAX_SOBOL_DIMENSIONS: Final = 21_201
 
 LEVEL_BITS = 10
+_BERNOULLI = ("orthogonal", "linear")
 _HALF = np.uint32(1 << 31)
 
 
@@ -115,11 +119,14 @@ def mask_block(
 
     Parameters
     ----------
-    design : {"exact", "orthogonal", "sobol", "stratified", "paired", "iid"}
+    design : {"exact", "orthogonal", "linear", "sobol", "stratified", "paired", "iid"}
         ``exact`` repeats the enumeration of all masks; ``orthogonal`` are orthogonal arrays of
-        strength 4 (law ``bernoulli`` only); ``sobol`` is a digitally shifted Sobol sequence with
-        its columns in random order; ``stratified`` is a Latin hypercube; ``paired`` holds
-        antithetic pairs (complements, where the law is symmetric); ``iid`` is plain sampling.
+        strength 4 (law ``bernoulli`` only); ``linear`` are linear codes for fewer rows than that
+        (``bernoulli`` only), of strength 3 where the rows suffice, and folded beyond, so that
+        interactions of two parts never leak into a weight; ``sobol`` is a digitally shifted
+        Sobol sequence with its columns in random order; ``stratified`` is a Latin hypercube;
+        ``paired`` holds antithetic pairs (complements, where the law is symmetric); ``iid`` is
+        plain sampling.
     law : {"uniform_count", "bernoulli"}
         ``uniform_count``: a share p uniform on (0, 1), then each part is kept with probability
         p, so every number of kept parts is equally likely. ``bernoulli``: p = 1/2.
@@ -136,7 +143,8 @@ def mask_block(
         Replicates are independent of each other.
     round_ : int
         Later rounds extend a replicate: the Sobol sequence goes on where the round before
-        stopped; orthogonal arrays get another coset; other designs another independent block.
+        stopped; orthogonal arrays and linear codes get another coset, with their columns in
+        another order; other designs another independent block.
     start : int, optional
         Rows of the earlier rounds of this replicate, where the Sobol sequence goes on; by
         default ``round_ * n_rows``, right where all rounds have the same rows.
@@ -185,7 +193,13 @@ def mask_block(
 def choose_design(
     law: str, *, n_parts: int, n_draws: int, n_rows: int, n_replicates: int = 4
 ) -> str:
-    """Return the design that ``auto`` stands for: never one that can lose against plain sampling.
+    """Return the design that ``auto`` stands for, by law and size.
+
+    Where absent parts take random values, or the law is ``uniform_count``, it is never one that
+    loses against plain sampling. A ``linear`` code of fewer rows than strength 4 takes can: on
+    scores that are odd under the exchange of kept and absent parts, such as a step half way,
+    folded rows have up to twice the variance of plain ones; where interactions of two parts
+    prevail they have a tenth or less (``benchmarks/binary_designs.py``).
 
     Parameters
     ----------
@@ -210,6 +224,8 @@ def choose_design(
     'exact'
     >>> choose_design("bernoulli", n_parts=15, n_draws=0, n_rows=256)
     'orthogonal'
+    >>> choose_design("bernoulli", n_parts=45, n_draws=0, n_rows=64)
+    'linear'
     >>> choose_design("uniform_count", n_parts=30, n_draws=30, n_rows=250)
     'sobol'
     """
@@ -217,10 +233,11 @@ def choose_design(
     if n_draws == 0:
         if n_parts <= MAX_ENUMERATED_PARTS and 1 << n_parts <= n_rows * n_replicates:
             return "exact"
-        # More parts than rows never fit, and beyond 1,023 parts there is no array.
-        if law == "bernoulli" and n_parts < n_rows and n_parts <= MAX_ORTHOGONAL_PARTS:
-            return "orthogonal" if orthogonal_runs(n_parts) <= n_rows else "paired"
-        return "paired"
+        if law == "bernoulli":
+            # More parts than rows never fit, and beyond 1,023 parts there is no array.
+            fits = n_parts < n_rows and n_parts <= MAX_ORTHOGONAL_PARTS
+            return "orthogonal" if fits and orthogonal_runs(n_parts) <= n_rows else "linear"
+        return "sobol" if n_parts < min(n_rows, MAX_SOBOL_DIMENSIONS) else "stratified"
     # A binary net of n rows has fewer than n distinct leading bits for its columns.
     n_dims = n_parts + (0 if n_draws == n_parts else n_draws) + 1
     return "sobol" if 4 * n_dims <= n_rows else "stratified"
@@ -252,43 +269,6 @@ def enumerate_masks(n_parts: int) -> MaskArray:
     return binary_digits(np.arange(1 << n_parts, dtype=np.uint32), n_parts)
 
 
-def count_weights(law: str, n_parts: int, width: float | None = None) -> FloatArray:
-    """Return the weight of a mask under a law, by its number of kept parts.
-
-    Parameters
-    ----------
-    law : {"uniform_count", "bernoulli"}
-        Law of the masks.
-    n_parts : int
-        Number of parts.
-    width : float, optional
-        As in `mask_block`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_parts + 1,)
-        ``2**n_parts`` times the probability of one mask with that many parts kept, so that the
-        weights of all masks have mean 1.
-
-    Examples
-    --------
-    >>> count_weights("uniform_count", 2).round(3).tolist()
-    [1.333, 0.667, 1.333]
-    """
-    if law == "bernoulli":
-        return np.ones(n_parts + 1)
-    # Gauss-Legendre is exact for the polynomial p^k (1 - p)^(n - k) times a smooth density.
-    nodes, node_weights = np.polynomial.legendre.leggauss(n_parts // 2 + 64)
-    share = (nodes + 1.0) / 2.0
-    density = node_weights / 2.0
-    if width is not None:
-        density = density * np.exp(-0.5 * ((1.0 - share) / width) ** 2)
-        density /= density.sum()
-    kept = np.arange(n_parts + 1)[:, None]
-    terms = (2.0 * share) ** kept * (2.0 * (1.0 - share)) ** (n_parts - kept)
-    return np.asarray(terms @ density, dtype=np.float64)
-
-
 # ------------------------------------------------------------------------------- checks
 
 
@@ -315,9 +295,10 @@ def _check(
     if width is not None and (law != "uniform_count" or not width > 0):
         msg = f"width must be a positive number, and needs law 'uniform_count'; got {width!r}"
         raise DataError(msg)
-    if design == "orthogonal" and law != "bernoulli":
-        others = tuple(name for name in DESIGNS if name != "orthogonal")
-        msg = f"orthogonal arrays serve law 'bernoulli' only; for {law!r} use one of {others}"
+    if design in _BERNOULLI and law != "bernoulli":
+        others = tuple(name for name in DESIGNS if name not in _BERNOULLI)
+        what = "orthogonal arrays" if design == "orthogonal" else "linear codes"
+        msg = f"{what} serve law 'bernoulli' only; for {law!r} use one of {others}"
         raise DataError(msg)
 
 
@@ -468,11 +449,35 @@ def _draw_orthogonal(plan: _Plan) -> MaskBlock:
             f"{len(array)} rows a replicate, got {plan.n_rows}; use 'sobol' or 'paired', or more"
         )
         raise DataError(msg)
-    n_cosets = -(-plan.n_rows // len(array))
-    shifts = plan.rng.integers(0, 2, size=(n_cosets, 1, plan.n_parts), dtype=np.uint8)
+    shifts = _shifts(plan, -(-plan.n_rows // len(array)))
     columns = plan.rng.permutation(plan.n_parts)
     masks = (array[:, columns] ^ shifts).reshape(-1, plan.n_parts)[: plan.n_rows]
     return MaskBlock(masks, _shuffled_levels(plan), np.ones(plan.n_rows))
+
+
+def _draw_linear(plan: _Plan) -> MaskBlock:
+    # A code that is cut short would let interactions of two parts into the weights.
+    bits = [bit for bit in range(plan.n_rows.bit_length()) if plan.n_rows >> bit & 1]
+    masks = np.concatenate([_linear_coset(plan, n_bits) for n_bits in reversed(bits)])
+    return MaskBlock(masks, _shuffled_levels(plan), np.ones(plan.n_rows))
+
+
+def _linear_coset(plan: _Plan, n_bits: int) -> MaskArray:
+    shift = _shifts(plan, 1)[0]
+    found = strength_three(plan.n_parts, n_bits)
+    if found is not None:
+        columns = np.array(found, dtype=np.uint32)
+    elif n_bits:
+        # Parts beyond the number of columns share one, in each replicate with another part.
+        columns = np.resize(plan.rng.permutation(folded_columns(n_bits)), plan.n_parts)
+    else:
+        columns = np.zeros(plan.n_parts, dtype=np.uint32)
+    rows: MaskArray = linear_rows(n_bits, plan.rng.permutation(columns)) ^ shift
+    return rows
+
+
+def _shifts(plan: _Plan, n_cosets: int) -> MaskArray:
+    return plan.rng.integers(0, 2, size=(n_cosets, 1, plan.n_parts), dtype=np.uint8)
 
 
 def _shuffled_levels(plan: _Plan) -> LevelArray:
@@ -487,6 +492,7 @@ def _shuffled_levels(plan: _Plan) -> LevelArray:
 _DRAW: dict[str, Callable[[_Plan], MaskBlock]] = {
     "exact": _draw_exact,
     "orthogonal": _draw_orthogonal,
+    "linear": _draw_linear,
     "sobol": _draw_sobol,
     "stratified": _draw_stratified,
     "paired": _draw_paired,

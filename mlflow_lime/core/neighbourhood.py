@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.count_columns import choose_count_order, count_columns
 from mlflow_lime.core.domain import Domain, Subject
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.level_columns import choose_order, level_columns
@@ -120,9 +121,14 @@ class Neighbourhood:
             yield replicate, _joined(drawn)
 
     def nuisance(self, subject: Subject, block: MaskBlock) -> NDArray[Any] | None:
-        """Return columns that take out the noise of background values, where rows can bear them."""
-        if not self.domain.masked or subject.n_draws == 0:
+        """Return columns that take out noise, where rows can bear them.
+
+        It is that of the background values, or, where these are fixed, of the number of parts kept.
+        """
+        if not self.domain.masked:
             return None
+        if subject.n_draws == 0:
+            return self._count_columns(subject, block)
         if subject.owners is None and subject.n_draws != subject.n_active:
             return None
         order = choose_order(
@@ -131,6 +137,15 @@ class Neighbourhood:
         if not order:
             return None
         return level_columns(block.masks, block.levels, order=order, owners=subject.owners)
+
+    def _count_columns(self, subject: Subject, block: MaskBlock) -> NDArray[Any] | None:
+        law, width = self.law()
+        # Under a kernel the columns would no longer be orthogonal to the masks; and the arrays of
+        # the other law leave nothing for them.
+        if law != "uniform_count" or self.is_exact(subject) or not self.kernel(subject).uniform:
+            return None
+        order = choose_count_order(n_parts=subject.n_active, n_rows=self.first_rows(subject))
+        return count_columns(block.masks, law=law, width=width, order=order) if order else None
 
     def recipe(self, subject: Subject) -> dict[str, Any]:
         """Return every choice that determines the rows and their weights, as JSON values."""

@@ -1,6 +1,6 @@
 """Masks: the laws, the evenness, and the reproducibility of every design."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_the_seed_sequence_is_not_changed_and_its_spawn_key_counts(design):
     assert not same(first, mask_block(design, seed=child, **sizes))
 
 
-@pytest.mark.parametrize("design", [*POINT_DESIGNS, "orthogonal"])
+@pytest.mark.parametrize("design", [*POINT_DESIGNS, "orthogonal", "linear"])
 def test_seeds_replicates_and_rounds_differ(design):
     law = "bernoulli"
     sizes = {"law": law, "n_parts": 8, "n_rows": orthogonal_runs(8)}
@@ -126,7 +126,7 @@ def test_a_width_tilts_the_counts_as_their_weights_say(design, width):
     assert np.abs(share - count_weights("uniform_count", 6, width) * ways / 64).max() < 0.012
 
 
-@pytest.mark.parametrize("design", [*POINT_DESIGNS, "orthogonal"])
+@pytest.mark.parametrize("design", [*POINT_DESIGNS, "orthogonal", "linear"])
 def test_bernoulli_keeps_each_part_with_probability_one_half(design):
     masks, _ = pooled(design, law="bernoulli", n_parts=6, n_rows=500)
     assert np.abs(masks.mean(axis=0) - 0.5).max() < 0.02
@@ -152,7 +152,7 @@ def test_levels_are_uniform_whether_or_not_the_part_is_kept(design, width):
         assert len(np.unique(drawn)) == LEVELS
 
 
-@pytest.mark.parametrize("design", [*POINT_DESIGNS, "orthogonal"])
+@pytest.mark.parametrize("design", [*POINT_DESIGNS, "orthogonal", "linear"])
 def test_levels_are_uniform_under_bernoulli(design):
     masks, levels = pooled(design, law="bernoulli", n_parts=4, n_rows=1024)
     for state in (0, 1):
@@ -179,6 +179,64 @@ def test_pairs_are_complements_with_opposite_levels():
 def test_pairs_are_complements_under_uniform_count():
     drawn = block("paired", n_parts=7, n_rows=32)
     assert np.array_equal(drawn.masks[::2], 1 - drawn.masks[1::2])
+
+
+def weights_of(masks, scores):
+    columns = np.column_stack([np.ones(len(masks)), masks])
+    return np.linalg.lstsq(columns, scores, rcond=None)[0][1:]
+
+
+@given(n_parts=st.integers(1, 80), half=st.integers(1, 150), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_interactions_of_two_parts_do_not_leak_from_linear_codes(n_parts, half, seed):
+    sizes = {"law": "bernoulli", "n_parts": n_parts, "n_draws": 0, "n_rows": 2 * half}
+    masks = block("linear", seed=seed, **sizes).masks
+    signs = 2.0 * masks - 1.0
+    rng = np.random.default_rng(seed)
+    pairs = signs * signs[:, rng.permutation(n_parts)] @ rng.normal(size=n_parts)
+    # Each code on its own; where the two are the same part the product is constant.
+    pieces = [2**k for k in range(9, 0, -1) if 2 * half >> k & 1]
+    ends = np.cumsum([0, *pieces])
+    leaked = [signs[i:j].T @ (pairs[i:j] - pairs[i:j].mean()) for i, j in pairwise(ends)]
+    assert np.abs(leaked).max() < 1e-9 * half * n_parts
+
+
+def test_parts_share_a_column_of_a_folded_code_as_seldom_as_can_be():
+    for n_parts in (45, 100):
+        masks = block("linear", law="bernoulli", n_parts=n_parts, n_draws=0, n_rows=64).masks
+        words = np.where(masks[0] == 1, 1 - masks, masks).T
+        _, shared = np.unique(words, axis=0, return_counts=True)
+        assert shared.sum() == n_parts
+        assert len(shared) == 32
+        assert np.ptp(shared) <= 1
+        assert np.array_equal(np.unique(masks, axis=0), np.unique(1 - masks, axis=0))
+
+
+def test_rows_that_are_no_power_of_two_are_made_of_several_codes():
+    masks, _ = pooled("linear", law="bernoulli", n_parts=17, n_draws=0, n_rows=100)
+    assert masks.shape == (4000, 17)
+    assert np.abs(masks.mean(axis=0) - 0.5).max() < 0.02
+    sizes = {"law": "bernoulli", "n_parts": 8, "n_draws": 0, "n_rows": 1}
+    assert len({block("linear", seed=s, **sizes).masks.tobytes() for s in range(20)}) > 10
+
+
+def test_linear_codes_beat_plain_sampling_on_scores_with_interactions():
+    rng = np.random.default_rng(0)
+    effects, pairs = rng.normal(size=30), rng.normal(size=(30, 30)) / 6
+
+    def spread(design, n_rows):
+        fits = []
+        for seed in range(30):
+            sizes = {"law": "bernoulli", "n_parts": 30, "n_draws": 0, "n_rows": n_rows}
+            drawn = [block(design, seed=seed, replicate=r, **sizes).masks for r in range(4)]
+            masks = np.concatenate(drawn).astype(float)
+            centred = masks - 0.5
+            inside = masks @ effects + np.einsum("ij,jk,ik->i", centred, pairs, centred)
+            fits.append(weights_of(masks, np.tanh(inside / 8)))
+        return np.var(fits, axis=0).sum()
+
+    for n_rows in (64, 256):
+        assert spread("linear", n_rows) < 0.2 * spread("iid", n_rows)
 
 
 def test_stratified_rows_cover_all_counts_evenly():
@@ -270,13 +328,14 @@ def test_exact_rows_can_repeat_with_other_levels():
         ("bernoulli", 8, 0, 64, "exact"),
         ("uniform_count", 10, 0, 256, "exact"),
         ("bernoulli", 15, 0, 256, "orthogonal"),
-        ("bernoulli", 40, 0, 256, "paired"),
-        ("uniform_count", 40, 0, 256, "paired"),
+        ("bernoulli", 16, 0, 64, "linear"),
+        ("bernoulli", 40, 0, 256, "linear"),
+        ("uniform_count", 40, 0, 256, "sobol"),
         ("uniform_count", 30, 30, 256, "sobol"),
         ("bernoulli", 5, 5, 64, "sobol"),
         ("uniform_count", 200, 200, 256, "stratified"),
-        ("uniform_count", 600, 0, 256, "paired"),
-        ("bernoulli", 5000, 0, 256, "paired"),
+        ("uniform_count", 600, 0, 256, "stratified"),
+        ("bernoulli", 5000, 0, 256, "linear"),
     ],
 )
 def test_auto_chooses_by_law_and_size(law, n_parts, n_draws, n_rows, expected):
@@ -293,6 +352,7 @@ def test_auto_chooses_by_law_and_size(law, n_parts, n_draws, n_rows, expected):
         ("orthogonal", {}, "serve law 'bernoulli' only; for 'uniform_count' use one of"),
         ("orthogonal", {"law": "bernoulli", "n_parts": 15}, "needs at least 256 rows"),
         ("orthogonal", {"law": "bernoulli", "n_parts": 2000}, "at most 1023 parts, got 2000"),
+        ("linear", {}, "linear codes serve law 'bernoulli' only; for 'uniform_count' use one of"),
         ("exact", {"n_parts": 21}, "at most 20 parts, got 21"),
         ("exact", {"n_parts": 5, "n_rows": 40}, "multiple of 32 rows for 5 parts"),
         ("iid", {"n_parts": 0, "n_draws": 0}, "needs parts or draws"),

@@ -33,9 +33,6 @@ from mlflow_lime.errors import DataError
 
 __all__ = ["MaskedImage", "Picture", "image_digests"]
 
-FEW_PARTS = 32
-"""Up to this many parts are served by one small array of runs."""
-
 RARE_PARTS = 20
 """Masks of more parts repeat too seldom to look for repeats."""
 
@@ -332,8 +329,8 @@ class MaskedImage:
         return 2 * size if subject.n_active <= RARE_PARTS else size
 
     def default_rows(self, subject: Subject) -> int:
-        """Return the rows of a first round: 256 up to 32 parts, then 8 for each part."""
-        return 256 if subject.n_active <= FEW_PARTS else 8 * subject.n_active
+        """Return the rows of a first round: 256, or the power of two above 5 rows a part."""
+        return max(256, 1 << (5 * subject.n_active - 1).bit_length())
 
     def default_law(self) -> tuple[str, float | None]:
         """Return the law of the masks: each part is kept with probability 1/2."""

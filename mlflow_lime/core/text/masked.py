@@ -1,7 +1,7 @@
 """Texts as a kind of data: which parts a text has, and the texts that the masks stand for."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
@@ -15,7 +15,7 @@ from scipy import sparse
 from mlflow_lime.core.contents import TextContent
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import LOCAL_WIDTH, MaskBlock
+from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.pool import SIZES
 from mlflow_lime.core.text.compose import Composer
 from mlflow_lime.core.text.offsets import callable_name
@@ -212,7 +212,7 @@ class MaskedText:
         pieces = []
         for exact, group in groupby(draws, lambda draw: draw[0].content.rows is not None):
             if exact:
-                blocks = [(subject.content.rows, block.masks) for subject, block in group]
+                blocks = [(subject.content.rows, masks) for subject, masks in _by_text(group)]
                 pieces.append(self.pipeline.matrix(blocks))
             else:
                 pieces.append(self.pipeline.vectorise(self._strings(list(group))))
@@ -221,8 +221,8 @@ class MaskedText:
     @staticmethod
     def _strings(draws: Sequence[Draw]) -> list[str]:
         texts: list[str] = []
-        for subject, block in draws:
-            texts += subject.content.composer.strings(block.masks)
+        for subject, masks in _by_text(draws):
+            texts += subject.content.composer.strings(masks)
         return texts
 
     def originals(self, subjects: Sequence[Subject]) -> list[str]:
@@ -263,16 +263,16 @@ class MaskedText:
     def default_rows(self, subject: Subject) -> int:
         """Return the rows of a first round where none are configured.
 
-        Eight rows for each part, as for tables, but at least 1,024. At most 8,192, since each is a
-        whole text for the model and intervals of many parts narrow slowly; yet two rows for each
-        part at least, below which the weights are not determined.
+        1,024; for many parts ten rows each up to 2,000, which the reference package's precision
+        takes (``benchmarks/binary_designs.py``), four each up to 8,192, and two each at least,
+        below which the weights are not determined.
         """
         n_parts = subject.n_active
-        return max(1024, min(8 * n_parts, 8192), 2 * n_parts)
+        return max(1024, min(10 * n_parts, 2000), min(4 * n_parts, 8192), 2 * n_parts)
 
     def default_law(self) -> tuple[str, float | None]:
-        """Return the law of the masks where none is configured."""
-        return "uniform_count", LOCAL_WIDTH
+        """Return the law of the masks: each part is kept with probability 1/2."""
+        return "bernoulli", None
 
     def default_kernel(self, subject: Subject) -> Kernel:
         """Return the kernel where none is configured."""
@@ -295,6 +295,14 @@ def text_digest(text: Any) -> str:
     if not isinstance(text, str):
         text = f"\0no text: {type(text).__name__}"
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _by_text(draws: Iterable[Draw]) -> Iterator[tuple[Subject, NDArray[np.uint8]]]:
+    """Yield each text once for all of its blocks that follow each other, with their masks."""
+    for _, group in groupby(draws, lambda draw: id(draw[0])):
+        own = list(group)
+        masks = [block.masks for _, block in own]
+        yield own[0][0], masks[0] if len(masks) == 1 else np.concatenate(masks)
 
 
 def _no_text(value: Any, key: str) -> Subject:

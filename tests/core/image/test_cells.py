@@ -124,7 +124,10 @@ def test_nested_arrays_as_parquet_returns_them_are_read():
         (np.zeros((5, 6, 3), dtype=complex), "dtype complex128"),
         (np.full((5, 6, 3), "a"), "dtype"),
         (np.zeros((5, 6, 3), dtype="datetime64[s]"), "dtype"),
-        (np.zeros((5, 6, 4), dtype=np.uint8), "expected 3 channels as most of the images have, got 4"),
+        (
+            np.zeros((5, 6, 4), dtype=np.uint8),
+            "expected 3 channels as most of the images have, got 4",
+        ),
         (np.zeros((5, 6), dtype=np.uint8), "expected 3 channels"),
         (np.zeros((5, 6, 9)), "set channels to first or last"),
         (np.zeros((0, 6, 3)), "none of them zero"),

@@ -221,7 +221,7 @@ def test_an_image_equal_to_its_replacement_is_recorded_and_not_explained():
 
 
 def test_bad_images_are_recorded_with_their_reasons_and_the_others_explained():
-    cells = [png(CAT), b"this is no image", png(CAT[..., 0]), png(CAT[::-1].copy())]
+    cells = [png(CAT), b"this is no image", png(CAT)[:200], png(CAT[..., 0])]
 
     def predict(files):
         arrays = [np.asarray(Image.open(io.BytesIO(item))) for item in files]
@@ -236,7 +236,7 @@ def test_bad_images_are_recorded_with_their_reasons_and_the_others_explained():
         Explanation,
     ]
     assert "that are none" in found[1].reason
-    assert "expected 3 channels" in found[2].reason
+    assert "damaged or cut off" in found[2].reason
     assert {item.kind for item in found[1:3]} == {"DataError"}
     with pytest.raises(DataError, match="that are none"):
         domain.originals(domain.subjects(cells[1:2]))
@@ -248,6 +248,15 @@ def test_a_choice_that_does_not_fit_one_image_leaves_the_others():
     assert good.n_active == 4
     assert bad.n_active == 0
     assert "background of shape (50, 76, 3)" in bad.notes[0]
+
+
+@pytest.mark.parametrize(("side", "rows"), [(4, 256), (7, 256), (8, 512), (20, 2048)])
+def test_rows_are_a_power_of_two_above_five_for_each_part(side, rows):
+    labels = np.arange(side * side).reshape(side, side)
+    domain = MaskedImage(segments=labels, absent=-1)
+    (subject,) = domain.subjects([np.arange(side * side, dtype=float).reshape(side, side)])
+    assert subject.n_active == side * side
+    assert domain.default_rows(subject) == rows
 
 
 def test_the_digest_is_of_dtype_shape_and_pixels():
@@ -383,4 +392,4 @@ def test_the_size_of_a_row_is_at_least_that_of_what_lies_in_memory(form):
     in_memory = found.nbytes / 4 if isinstance(found, np.ndarray) else len(found[0])
     assert domain.row_bytes(subject) >= in_memory
     assert len(domain.call_rows) == 3
-    assert domain.default_rows(subject) == max(256, 8 * subject.n_active * (subject.n_active > 32))
+    assert domain.default_rows(subject) == 256

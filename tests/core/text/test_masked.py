@@ -242,7 +242,9 @@ def test_five_thousand_parts_can_be_perturbed():
     assert domain.default_rows(subject) == 10_000
 
 
-@pytest.mark.parametrize(("n_parts", "rows"), [(1, 1024), (200, 1600), (2000, 8192), (4500, 9000)])
+@pytest.mark.parametrize(
+    ("n_parts", "rows"), [(1, 1024), (120, 1200), (300, 2000), (1000, 4000), (4500, 9000)]
+)
 def test_default_rows_grow_with_the_parts_within_limits(n_parts, rows):
     domain, subject = subject_of(" ".join(f"w{i}" for i in range(n_parts)))
     assert domain.default_rows(subject) == rows
