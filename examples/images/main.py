@@ -13,8 +13,8 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 from skimage.data import lfw_subset
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 import mlflow_lime
 

@@ -357,8 +357,8 @@ class SamplingSection(Section):
         default="auto",
         description=(
             "Distribution of the masks: auto (local for tables, bernoulli for texts and images),"
-            " local (few parts are absent more often), uniform_count (every number of kept parts is equally likely) or"
-            " bernoulli (each part is kept with probability one half)."
+            " local (few parts are absent more often), uniform_count (every number of kept parts is"
+            " equally likely) or bernoulli (each part is kept with probability one half)."
         ),
     )
     rows: Literal["auto"] | Annotated[int, Field(ge=8, le=MAX_ROWS)] = Field(

@@ -122,13 +122,15 @@ REFUSED = {
     ),
     "misspelt source": (
         "data: {source: inputexample}",
-        "1: data.source: expected 'auto', 'run', 'input_example', a .csv, .parquet, .npz or .npy file, or an"
+        "1: data.source: expected 'auto', 'run', 'input_example', a .csv, .parquet, .npz"
+        " or .npy file, or an"
         " artifact URI such as 'runs:/<run id>/train.csv', got 'inputexample'."
         " Did you mean 'input_example'?",
     ),
     "statistics as data": (
         "data: {source: stats.json}",
-        "1: data.source: expected 'auto', 'run', 'input_example', a .csv, .parquet, .npz or .npy file, or an"
+        "1: data.source: expected 'auto', 'run', 'input_example', a .csv, .parquet, .npz"
+        " or .npy file, or an"
         " artifact URI such as 'runs:/<run id>/train.csv', got 'stats.json'.",
     ),
     "background of another format": (

@@ -10,13 +10,13 @@ from mlflow_lime.config import Config
 from mlflow_lime.core.explanation import FailedExplanation
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError
-from mlflow_lime.tracking.data import LoadedData
-from mlflow_lime.tracking.model import load_scoring_function
 from mlflow_lime.tracking.columns import (
     describe_background,
     feature_frame,
     refuse_unknown_columns,
 )
+from mlflow_lime.tracking.data import LoadedData
+from mlflow_lime.tracking.model import load_scoring_function
 from mlflow_lime.tracking.pinning import pin_reference, strange_labels
 from mlflow_lime.tracking.questions import ask
 
