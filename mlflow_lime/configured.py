@@ -144,10 +144,14 @@ def _image_columns(
     return tuple(found)
 
 
-def code_references(config: Config) -> tuple[str, ...]:
-    """Return the references to code, ``module:function``, that explaining needs."""
-    values = (config.surrogate.kind, config.text.parts, config.image.segments)
-    return tuple(value for value in values if ":" in value)
+def code_references(config: Config) -> dict[str, str]:
+    """Return the references to code, ``module:function``, that explaining needs, by their keys."""
+    values = {
+        "surrogate.kind": config.surrogate.kind,
+        "text.parts": config.text.parts,
+        "image.segments": config.image.segments,
+    }
+    return {key: value for key, value in values.items() if ":" in value}
 
 
 def domain_from_config(

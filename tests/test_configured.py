@@ -132,5 +132,6 @@ def test_the_code_that_a_configuration_refers_to():
     config = parse_config(
         {"text": {"parts": "my:tokens"}, "image": {"segments": "my:cut"}, "seed": 1}
     )
-    assert code_references(config) == ("my:tokens", "my:cut")
-    assert code_references(Config()) == ()
+    found = {"text.parts": "my:tokens", "image.segments": "my:cut"}
+    assert code_references(config) == found
+    assert code_references(Config()) == {}

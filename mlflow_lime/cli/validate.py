@@ -144,7 +144,7 @@ def _input_lines(
     yield from fact("configuration", source or "all defaults")
     yield from fact("reference set", f"{len(reference)} instances, {origin}, {reference.digest}")
     yield from _table_lines(reference, config)
-    yield from _content_lines(questions, config)
+    yield from _content_lines(questions, config, inherited=origin.startswith("inherited"))
     shown = {name for labels in reference.labels for name in labels}
     if shown and questions.explainer.mode == "classification":
         yield from fact("explained classes", _listed(sorted(shown)))
@@ -168,13 +168,13 @@ def _table_lines(reference: "ReferenceSet", config: "Config") -> Iterator[str]:
     yield from fact("representation", text)
 
 
-def _content_lines(questions: "Questions", config: "Config") -> Iterator[str]:
+def _content_lines(questions: "Questions", config: "Config", *, inherited: bool) -> Iterator[str]:
     """Say how texts and images are taken apart, and into how many parts."""
     from mlflow_lime.cli.summary import fact
 
     layout = questions.reference.layout
     counts = [subject.n_active for subject in questions.subjects]
-    many = f"{min(counts)} to {max(counts)} parts" if counts and not layout.is_table else ""
+    pinned = ", as they were pinned" if questions.reference.parts and inherited else ""
     if layout.texts:
         absent = "removed" if config.text.mask is None else f"replaced by {config.text.mask!r}"
         names = _listed([str(name) for name in layout.texts])
@@ -184,13 +184,16 @@ def _content_lines(questions: "Questions", config: "Config") -> Iterator[str]:
         form = layout.images[0].form.kind
         chosen = f"{config.image.segments}, absent ones {config.image.absent}"
         yield from fact("image", f"{names} ({form}): {chosen}")
-    if many:
-        yield from fact("an instance has", many)
+    if counts and not layout.is_table:
+        low, high = min(counts), max(counts)
+        many = f"{low}" if low == high else f"{low} to {high}"
+        yield from fact("an instance has", f"{many} parts{pinned}")
     paths = [
         str(subject.facts["path"]) for subject in questions.subjects if "path" in subject.facts
     ]
     if paths:
-        shown = [f"{paths.count(path)} as {path}" for path in dict.fromkeys(paths)]
+        words = {"sparse": "as sparse rows, exactly", "strings": "as strings"}
+        shown = [f"{paths.count(path)} {words[path]}" for path in dict.fromkeys(paths)]
         yield from fact("perturbed", ", ".join(shown))
 
 
