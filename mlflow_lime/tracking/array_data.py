@@ -1,5 +1,6 @@
 """Instances that come as arrays: images, or the rows of a matrix, with or without labels."""
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 from mlflow_lime.errors import DataError, shorten
 from mlflow_lime.tracking.sampled_rows import choose_rows
 
-__all__ = ["IMAGE_COLUMN", "array_file_rows", "frame_of_array", "write_arrays"]
+__all__ = [
+    "IMAGE_COLUMN",
+    "array_file_rows",
+    "dense_cells",
+    "frame_of_array",
+    "listed_cells",
+    "with_cells",
+    "write_arrays",
+]
 
 IMAGE_COLUMN = "image"
 """Name of the column that holds the images of an array."""
@@ -42,6 +51,69 @@ def frame_of_array(array: NDArray[Any]) -> tuple[pd.DataFrame, bool]:
         name = "text" if array.dtype.kind in "OUS" else "x0"
         return pd.DataFrame({name: array}), False
     return pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]), False
+
+
+def dense_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose nested lists, as Parquet gives arrays back, are arrays again.
+
+    Cells that are no arrays, such as rows of several lengths, stay as they are.
+
+    Examples
+    --------
+    >>> rows = np.empty(2, dtype=object)
+    >>> rows[:] = [np.array([1, 2]), np.array([3, 4])]
+    >>> dense_cells(pd.DataFrame({"image": [rows, None]}))["image"][0].shape
+    (2, 2)
+    """
+    nested = {
+        column: pd.Series([_dense(cell) for cell in values], frame.index, dtype=object)
+        for column, values in frame.items()
+        if values.dtype == object and any(_is_nested(cell) for cell in values.head(8))
+    }
+    return with_cells(frame, nested)
+
+
+def with_cells(frame: pd.DataFrame, changed: Mapping[Hashable, Any]) -> pd.DataFrame:
+    """Return a frame with other values in some columns, whatever their names are."""
+    if changed:
+        frame = frame.copy(deep=False)
+    for column, values in changed.items():
+        frame[column] = values
+    return frame
+
+
+def listed_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose arrays of several dimensions are lists of rows, as Parquet wants."""
+    listed = {
+        column: pd.Series([_listed(cell) for cell in values], frame.index, dtype=object)
+        for column, values in frame.items()
+        if values.dtype == object
+        and any(isinstance(cell, np.ndarray) and cell.ndim > 1 for cell in values)
+    }
+    return with_cells(frame, listed)
+
+
+def _listed(cell: Any) -> Any:
+    if not isinstance(cell, np.ndarray) or cell.ndim < 2:
+        return cell
+    return [_listed(row) for row in cell]
+
+
+def _is_nested(cell: Any) -> bool:
+    """Return whether a cell is a list of lists."""
+    if isinstance(cell, np.ndarray) and (cell.ndim != 1 or cell.dtype != object):
+        return False
+    kinds = (list, np.ndarray)
+    return isinstance(cell, kinds) and len(cell) > 0 and isinstance(cell[0], kinds)
+
+
+def _dense(cell: Any) -> Any:
+    if not _is_nested(cell):
+        return cell
+    try:
+        return np.stack([np.asarray(_dense(row)) for row in cell])
+    except ValueError:
+        return cell
 
 
 def array_file_rows(path: Path, most: int, seed: int) -> tuple[pd.DataFrame, int, bool]:

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from mlflow_lime.errors import DataError, shorten
-from mlflow_lime.tracking.array_data import frame_of_array, write_arrays
+from mlflow_lime.tracking.array_data import frame_of_array, listed_cells, write_arrays
 from mlflow_lime.tracking.connection import translate_errors
 from mlflow_lime.tracking.sampled_rows import choose_rows
 from mlflow_lime.tracking.versions import resolve_model
@@ -160,7 +160,7 @@ def _write(
         statistics = Background.from_frame(tabular).to_dict()
         path.write_text(json.dumps(statistics, ensure_ascii=False), encoding="utf-8")
         return name
-    rows = data.iloc[choose_rows(len(data), max_rows, seed)]
+    rows = listed_cells(data.iloc[choose_rows(len(data), max_rows, seed)])
     try:
         rows.to_parquet(path)
     except (pa.ArrowException, TypeError, ValueError) as error:

@@ -356,7 +356,7 @@ def _as_tensor(inputs: Any, spec: TensorSpec) -> NDArray[Any]:
         column = inputs.iloc[:, 0]
         inputs = column if column.dtype == object else inputs
     if isinstance(inputs, pd.Series) and inputs.dtype == object:
-        inputs = np.stack([np.asarray(cell) for cell in inputs])
+        inputs = _stacked([np.asarray(cell) for cell in inputs], spec)
     array = inputs.to_numpy() if hasattr(inputs, "to_numpy") else np.asarray(inputs)
     shape = (len(array), *spec.shape[1:])
     if array.shape != shape and -1 not in shape[1:]:
@@ -368,6 +368,18 @@ def _as_tensor(inputs: Any, spec: TensorSpec) -> NDArray[Any]:
             raise DataError(msg)
         array = array.reshape(shape)
     return _as_dtype(array, np.dtype(spec.type))
+
+
+def _stacked(cells: Sequence[NDArray[Any]], spec: TensorSpec) -> NDArray[Any]:
+    """Return the arrays of a column as one array."""
+    shapes = {cell.shape for cell in cells}
+    if len(shapes) > 1:
+        msg = (
+            f"the model reads arrays of shape {tuple(spec.shape)}, got arrays of different shapes: "
+            f"{shorten(sorted(shapes))}; give them one shape"
+        )
+        raise DataError(msg)
+    return np.stack(cells)
 
 
 def _as_dtype(array: NDArray[Any], dtype: "np.dtype[Any]") -> NDArray[Any]:

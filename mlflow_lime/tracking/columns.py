@@ -9,16 +9,18 @@ import pandas as pd
 
 from mlflow_lime.config import Config
 from mlflow_lime.configured import plan_columns
+from mlflow_lime.core.image.recognise import image_kind
 from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, did_you_mean, shorten
+from mlflow_lime.tracking.array_data import with_cells
 from mlflow_lime.tracking.data import LoadedData
 from mlflow_lime.tracking.scoring_function import ScoringFunction
 
 __all__ = [
-    "as_given",
     "describe_background",
     "feature_frame",
+    "few_rows",
     "layout_of",
     "refuse_unknown_columns",
 ]
@@ -76,22 +78,18 @@ def refuse_unknown_columns(frame: pd.DataFrame, config: Config, scorer: ScoringF
         raise DataError(msg)
 
 
-def as_given(features: pd.DataFrame, *, bare: bool) -> Any:
-    """Return rows as the model reads them: an array of images where the data came as one.
+def few_rows(features: pd.DataFrame, config: Config, data: LoadedData) -> Any:
+    """Return two rows to try as the model reads them.
 
-    Raises
-    ------
-    DataError
-        If the images differ in shape.
+    Images are an array where the data came as one, and their paths count from the data's folder.
     """
-    if not bare:
-        return features
-    cells = [np.asarray(cell) for cell in features.iloc[:, 0]]
-    shapes = {cell.shape for cell in cells}
-    if len(shapes) > 1:
-        msg = f"the images have different shapes: {shorten(sorted(shapes))}; give them one shape"
-        raise DataError(msg)
-    return np.stack(cells)
+    rows = features.head(2)
+    if data.bare:
+        return np.stack([np.asarray(cell) for cell in rows.iloc[:, 0]])
+    if config.image.columns == "none":
+        return rows
+    paths = [name for name in rows.columns if image_kind(rows[name].tolist()) == "path"]
+    return with_cells(rows, {name: _absolute(rows[name], data.folder) for name in paths})
 
 
 def layout_of(
@@ -122,14 +120,15 @@ def layout_of(
 def with_absolute_paths(frame: pd.DataFrame, layout: Layout, folder: Path | None) -> pd.DataFrame:
     """Return instances whose image paths count from a folder."""
     changed = {
-        image.columns[0]: [
-            str((folder or Path.cwd()) / cell) if isinstance(cell, str) else cell
-            for cell in frame[image.columns[0]]
-        ]
+        image.columns[0]: _absolute(frame[image.columns[0]], folder)
         for image in layout.images
         if image.form.kind == "path"
     }
-    return frame.assign(**{str(name): cells for name, cells in changed.items()})
+    return with_cells(frame, changed)
+
+
+def _absolute(cells: "pd.Series[Any]", folder: Path | None) -> list[Any]:
+    return [str((folder or Path.cwd()) / cell) if isinstance(cell, str) else cell for cell in cells]
 
 
 def describe_background(

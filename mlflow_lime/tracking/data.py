@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from mlflow_lime.errors import DataError, MlflowLimeError, did_you_mean, shorten
-from mlflow_lime.tracking.array_data import array_file_rows, frame_of_array
+from mlflow_lime.tracking.array_data import array_file_rows, dense_cells, frame_of_array
 from mlflow_lime.tracking.background_log import ARRAYS_FILE, ROWS_FILE, STATISTICS_FILE
 from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.sampled_rows import choose_rows, csv_rows, parquet_rows
@@ -65,7 +65,7 @@ class LoadedData:
     bare : bool
         Whether the rows came as one array of images, so that the model reads such arrays.
     folder : Path or None
-        Folder that relative paths in the rows count from.
+        Folder that relative paths in the rows count from; the current one where it is None.
     """
 
     origin: str
@@ -332,7 +332,8 @@ class _Reader:
                 local = mlflow.artifacts.download_artifacts(
                     artifact_uri=self._plain_uri(uri), dst_path=folder
                 )
-                return self.path(Path(local), uri)
+                # Relative paths in it do not count from the folder of the download.
+                return replace(self.path(Path(local), uri), folder=None)
         except MlflowLimeError:
             raise
         except Exception as error:
@@ -387,7 +388,8 @@ class _Reader:
             msg = f"{origin} is empty: {total} rows, {frame.shape[1]} columns; give data with rows"
             raise DataError(msg)
         note = f"{len(frame)} of {total} rows of {origin} are used (max_rows, seed {self.seed})"
-        return LoadedData(origin, frame, None, total, (note,) if len(frame) < total else ())
+        notes = (note,) if len(frame) < total else ()
+        return LoadedData(origin, dense_cells(frame), None, total, notes)
 
     def _need(self, source: str) -> ModelVersionRef:
         if self.ref is None:

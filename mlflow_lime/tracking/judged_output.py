@@ -19,7 +19,32 @@ from mlflow_lime.tracking.outputs import (
 from mlflow_lime.tracking.raw_models import LABELS_NOTE
 from mlflow_lime.tracking.scoring_plan import ScoringPlan
 
-__all__ = ["judge_output", "remarks_on"]
+__all__ = ["LOGITS_NOTE", "are_logits", "judge_output", "remarks_on"]
+
+LOGITS_NOTE = (
+    "the model returns logits (some are below 0 or above 1), which are turned into probabilities "
+    "by softmax, or by the sigmoid where there is one; to explain something else give "
+    "`predict: module:function`"
+)
+
+
+def are_logits(raw: Any, mode: str | None, plan: ScoringPlan) -> bool:
+    """Return whether a classifier's output for two rows is of numbers below 0 or above 1.
+
+    Labels are none, and what the user's own function or a `predict_proba` gives is left alone.
+    Numbers between 0 and 1 are none either, whatever they sum to: they may be probabilities of
+    labels that do not exclude each other.
+    """
+    if raw is None or mode != "classification" or plan.own or plan.labels is not None:
+        return False
+    output = unwrapped(raw)
+    values = flat(output)
+    if values is not None and are_labels(values):
+        return False
+    scores = as_scores(output, n_rows_of(output), mode="regression")
+    if scores.shape[1] == 1 and (scores >= 0).all() and (scores % 1 == 0).all():
+        return False  # the numbers of the classes, as floats
+    return bool(((scores < 0) | (scores > 1)).any()) and not are_probabilities(scores)
 
 
 def judge_output(

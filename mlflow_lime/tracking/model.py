@@ -14,6 +14,7 @@ import pandas as pd
 from mlflow_lime.core.predict import as_scores
 from mlflow_lime.errors import (
     ConfigError,
+    DataError,
     MlflowLimeError,
     ModelError,
     ModelOutputError,
@@ -23,9 +24,14 @@ from mlflow_lime.errors import (
 from mlflow_lime.tracking.casting import InputCaster
 from mlflow_lime.tracking.connection import quiet_autologging
 from mlflow_lime.tracking.hooks import import_function
-from mlflow_lime.tracking.judged_output import judge_output, remarks_on
+from mlflow_lime.tracking.judged_output import (
+    LOGITS_NOTE,
+    are_logits,
+    judge_output,
+    remarks_on,
+)
 from mlflow_lime.tracking.model_source import ModelSource, open_source
-from mlflow_lime.tracking.outputs import n_rows_of
+from mlflow_lime.tracking.outputs import as_probabilities, column_names, n_rows_of, unwrapped
 from mlflow_lime.tracking.raw_models import feature_names, reads_frames
 from mlflow_lime.tracking.scoring_function import ScoringFunction, ask_model
 from mlflow_lime.tracking.scoring_plan import ScoringPlan, plan_scoring
@@ -129,6 +135,9 @@ def _settle(
     output: Any = None
     if rows is not None:
         caster, output = _try(plan, caster, rows, needed=known is None, trusted=trusted)
+    logits = are_logits(output, mode, plan)
+    if logits:
+        output = _likely(output)
     if known is None or mode is None:
         mode, known, notes = judge_output(output, mode, names, plan)
     else:
@@ -139,11 +148,19 @@ def _settle(
         how=plan.how,
         caster=caster,
         call=plan.call,
-        notes=plan.notes + notes,
+        notes=plan.notes + ((LOGITS_NOTE,) if logits else ()) + notes,
         classes=plan.classes,
-        labels=plan.labels,
+        labels=False if logits else plan.labels,
+        logits=logits,
         signature=source.signature,
     )
+
+
+def _likely(output: Any) -> Any:
+    """Return the probabilities of a few rows of logits, under the names that they came with."""
+    scores = as_scores(unwrapped(output), n_rows_of(output), mode="regression")
+    names = column_names(unwrapped(output)) if scores.shape[1] > 1 else None
+    return pd.DataFrame(as_probabilities(scores), columns=None if names is None else list(names))
 
 
 def _caster(plan: ScoringPlan, source: ModelSource, rows: Any) -> InputCaster:
@@ -201,14 +218,14 @@ def _try(
 
 
 def _ask_leniently(plan: ScoringPlan, caster: InputCaster, rows: Any) -> Any:
-    """Ask for both rows, and where the model refuses one of them, for the other one twice."""
+    """Ask for both rows, and where one of them is refused, for the other one twice."""
     try:
         return ask_model(plan.call, caster(rows), len(rows), plan.how)
-    except ModelError:
+    except (DataError, ModelError):
         for pick in range(PROBE_ROWS):
             try:
                 return ask_model(plan.call, caster(_pick(rows, [pick] * 2)), len(rows), plan.how)
-            except ModelError:
+            except (DataError, ModelError):
                 continue
         raise
 

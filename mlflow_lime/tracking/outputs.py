@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from mlflow_lime.core.predict import as_scores
 from mlflow_lime.errors import ModelOutputError, shorten
@@ -12,6 +13,7 @@ from mlflow_lime.errors import ModelOutputError, shorten
 __all__ = [
     "are_labels",
     "are_probabilities",
+    "as_probabilities",
     "column_names",
     "flat",
     "n_rows_of",
@@ -104,3 +106,17 @@ def column_names(output: Any) -> tuple[str, ...] | None:
 def are_probabilities(scores: NDArray[np.float64]) -> bool:
     """Return whether each row is a distribution over the columns."""
     return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3))
+
+
+def as_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probabilities that logits stand for: by softmax, or of one column by sigmoid.
+
+    Examples
+    --------
+    >>> as_probabilities(np.array([[0.0], [2.0]])).round(3).tolist()
+    [[0.5, 0.5], [0.119, 0.881]]
+    """
+    if logits.shape[1] == 1:
+        chance = expit(logits)
+        return np.hstack([1.0 - chance, chance])
+    return np.asarray(softmax(logits, axis=1))

@@ -19,9 +19,9 @@ from mlflow_lime.errors import DataError, MlflowLimeError, shorten
 from mlflow_lime.reference.pick import pick_instances
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.tracking.columns import (
-    as_given,
     describe_background,
     feature_frame,
+    few_rows,
     layout_of,
     refuse_unknown_columns,
     with_absolute_paths,
@@ -51,7 +51,7 @@ def new_reference(
     data = _load_data(ref, config, client)
     frame = data.rows()
     features = feature_frame(frame, config, None)
-    scorer = load_scorer(ref.uri, config, as_given(features.head(2), bare=data.bare))
+    scorer = load_scorer(ref.uri, config, few_rows(features, config, data))
     if config.data.source not in UNATTENDED:
         refuse_unknown_columns(frame, config, scorer)
     features = feature_frame(frame, config, scorer)
@@ -63,8 +63,9 @@ def new_reference(
         return found
 
     reference = pin_reference(frame, features, config, scorer, background, data)
-    remarks = scorer.check(as_given(features.head(50), bare=data.bare))
-    notes += [*remarks, *strange_labels(reference, scorer, config)]
+    if not reference.layout.images:  # one that cannot be cast fails alone
+        notes += scorer.check(features.head(50))
+    notes += strange_labels(reference, scorer, config)
     return reference, scorer, notes
 
 
@@ -92,7 +93,7 @@ def pin_reference(
     data : LoadedData, optional
         Where the frame came from.
     """
-    bare, folder = (data.bare, data.folder) if data is not None else (False, config.folder)
+    bare, folder = (data.bare, data.folder) if data is not None else (False, None)
     layout = layout_of(features, config, scorer, bare=bare)
     if layout.tabular:
         layout = replace(layout, background=background(layout))
@@ -200,7 +201,7 @@ def read_again(
     data = _load_data(ref, config, client)
     frame = data.rows()
     features = feature_frame(frame, config, None)
-    scorer = load_scorer(ref.uri, config, as_given(features.head(2), bare=data.bare))
+    scorer = load_scorer(ref.uri, config, few_rows(features, config, data))
     features = feature_frame(frame, config, scorer)
     layout = layout_of(features, config, scorer, bare=data.bare)
     background = None

@@ -1,11 +1,13 @@
 """What is asked of a model version: its scoring function, its reference set, the labels."""
 
 import sys
+import weakref
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -13,7 +15,7 @@ from mlflow_lime.config import Config
 from mlflow_lime.configured import code_references, domain_from_config, explainer_from_config
 from mlflow_lime.core.domain import Domain, Subject
 from mlflow_lime.core.explain import Explainer, Outcome
-from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.joint import JointDomain
 from mlflow_lime.core.text.vectorised import TextPipeline
 from mlflow_lime.errors import DigestMismatchError, MlflowLimeError, shorten
@@ -72,9 +74,19 @@ class Questions:
 
     def redacted(self, outcome: Outcome) -> Outcome:
         """Take the instance's values out of an explanation where they may not be stored."""
-        if self.reference.store_inputs == "full" or not isinstance(outcome, Explanation):
+        if self.reference.store_inputs == "full":
             return outcome
-        return outcome.redacted()
+        return outcome.redacted() if isinstance(outcome, Explanation) else self._unnamed(outcome)
+
+    def _unnamed(self, failed: FailedExplanation) -> FailedExplanation:
+        """Take the names of image files out of the reason of a failure."""
+        reason = failed.reason
+        inputs = self.reference.inputs
+        for image in self.reference.layout.images:
+            if image.form.kind == "path" and inputs is not None:
+                cell = inputs[image.columns[0]].iloc[self.keys.index(failed.key)]
+                reason = reason.replace(shorten(str(cell), 120), "named in the data")
+        return replace(failed, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +117,8 @@ def _search_beside(config: Config) -> None:
 def _code(config: Config) -> dict[str, Any]:
     """Return what the configuration's references to code name, imported."""
     _search_beside(config)
-    return {name: import_function(name) for name in code_references(config)}
+    named = code_references(config).items()
+    return {reference: import_function(reference, key=key) for key, reference in named}
 
 
 def pinned_domain(
@@ -131,7 +144,15 @@ def sample_inputs(reference: ReferenceSet, config: Config) -> Any:
     domain = pinned_domain(reference, config)
     subjects = domain.subjects(reference.inputs.head(8))
     good = [subject for subject in subjects if subject.n_active > 0]
-    return domain.originals((good or subjects)[:2])
+    rows = domain.originals((good or subjects)[:2])
+    if isinstance(rows, pd.DataFrame):
+        # Image files that it names last as long as the domain that wrote them.
+        weakref.finalize(rows, _keep, domain)
+    return rows
+
+
+def _keep(domain: Domain) -> None:
+    """Keep a domain until this is called."""
 
 
 def ask(reference: ReferenceSet, scorer: ScoringFunction, config: Config) -> Questions:

@@ -317,7 +317,8 @@ class _Job:
             # All that are left fail, as where only the failing ones are left after a kill.
             kind = type(error).__name__
             for key in questions.keys:
-                known.setdefault(key, FailedExplanation(key, str(error), kind))
+                failed = FailedExplanation(key, str(error), kind)
+                known.setdefault(key, questions.redacted(failed))
         for key in questions.keys:
             yield known[key]
 

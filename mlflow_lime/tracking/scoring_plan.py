@@ -24,7 +24,10 @@ _PROBABILITY_PARAMS = ("proba", "predict_proba", "return_proba", "probabilities"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoringPlan:
-    """What is known so far of how a model will be asked."""
+    """What is known so far of how a model will be asked.
+
+    `own` says that a function of the user's gives the scores, which are taken as they are.
+    """
 
     call: Callable[[Any], Any]
     how: str
@@ -34,6 +37,7 @@ class ScoringPlan:
     classes: tuple[Any, ...] | None = None
     labels: bool | None = None
     notes: tuple[str, ...] = ()
+    own: bool = False
 
 
 def plan_scoring(source: ModelSource, hook: Callable[..., Any] | None, task: str) -> ScoringPlan:
@@ -53,8 +57,10 @@ def plan_scoring(source: ModelSource, hook: Callable[..., Any] | None, task: str
 def _plan_hook(source: ModelSource, hook: Callable[..., Any]) -> ScoringPlan:
     how = f"{getattr(hook, '__module__', '')}:{getattr(hook, '__qualname__', type(hook).__name__)}"
     if not wants_model(hook):
-        return ScoringPlan(hook, how)
-    return ScoringPlan(lambda inputs: hook(inputs, model=source.model), f"{how} with the model")
+        return ScoringPlan(hook, how, own=True)
+    return ScoringPlan(
+        lambda inputs: hook(inputs, model=source.model), f"{how} with the model", own=True
+    )
 
 
 def _plan_callable(function: Callable[..., Any]) -> ScoringPlan:
@@ -65,7 +71,7 @@ def _plan_callable(function: Callable[..., Any]) -> ScoringPlan:
         return ScoringPlan(
             function, name, owner, mode="classification", classes=tuple(classes.tolist())
         )
-    return ScoringPlan(function, name, raw=owner)
+    return ScoringPlan(function, name, raw=owner, own=True)
 
 
 def _plan_pyfunc(model: PyFuncModel, task: str) -> ScoringPlan:

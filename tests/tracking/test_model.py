@@ -36,7 +36,7 @@ def test_a_pipeline_with_text_columns_gives_its_probabilities(
     info = log(mlflow.sklearn, pipeline, signature=signature, **PICKLED)
     score = load_scoring_function(info.model_uri, sample=table)
     assert (score.mode, score.class_names) == ("classification", ("0", "1"))
-    assert score.tabular.columns == tuple(table.columns)
+    assert score.columns == tuple(table.columns)
     assert score.dtypes == {
         "income": "double",
         "age": "long",
@@ -113,7 +113,7 @@ def test_a_tensor_signature_is_given_an_array_of_its_type_and_shape(log, numbers
     model = LogisticRegression().fit(array, target)
     info = log(mlflow.sklearn, model, signature=infer_signature(array), **PICKLED)
     score = load_scoring_function(info.model_uri, sample=array)
-    assert score.tabular.columns is None
+    assert score.columns is None
     np.testing.assert_allclose(score(numbers), model.predict_proba(array), rtol=1e-5)
     with pytest.raises(DataError, match=r"arrays of shape \(-1, 2\), got \(120, 1\)"):
         score(numbers[["age"]])
@@ -156,7 +156,7 @@ def test_lightgbm_reads_by_position_so_columns_are_put_in_its_order(log, boosted
     model.fit(boosted, target)
     info = log(mlflow.lightgbm, model)
     score = load_scoring_function(info.model_uri, sample=boosted)
-    assert score.tabular.columns == tuple(boosted.columns)
+    assert score.columns == tuple(boosted.columns)
     np.testing.assert_allclose(score(boosted[boosted.columns[::-1]]), model.predict_proba(boosted))
 
 

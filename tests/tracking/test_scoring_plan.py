@@ -158,7 +158,7 @@ def test_the_users_function_comes_first(hooks, log, pipeline, table, signature):
     info = log(mlflow.sklearn, pipeline, signature=signature, **PICKLED)
     score = load_scoring_function(info.model_uri, predict="my_hooks:score", sample=table)
     assert score.how == "my_hooks:score"
-    assert score.tabular.columns == tuple(table.columns)
+    assert score.columns == tuple(table.columns)
     np.testing.assert_allclose(score(table.iloc[:1]), [[0.3, 0.7]])
 
 

@@ -1,11 +1,12 @@
 """Composing perturbed images: each segment from the image itself, or from what replaces it."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["compose"]
+__all__ = ["Layers", "compose"]
 
 BLOCK_BYTES = 1 << 18
 """Size of the pieces that are composed at once: a few of them fit in a core's own cache."""
@@ -27,20 +28,12 @@ def compose(
 ) -> None:
     """Write one image for each mask, bit for bit from `image` and `fill`, whatever the dtype.
 
-    The bits of 8 masks (of as many as an element has bits) go into one word for each part, and the
-    words are gathered once for each pixel: each bit of them is then the mask of one image. Narrow
-    pixels are composed as ``fill ^ (mask & (image ^ fill))`` on the bits themselves; of wide ones
-    NumPy moves each run of kept pixels at once.
-
     Parameters
     ----------
     out : ndarray, shape (n_rows, n_outer, n_pixels, n_inner), C-contiguous
         Where to write. Channels that come before the pixels are `n_outer`, those after them
         `n_inner`.
-    image, fill : ndarray of the same dtype, shape (n_outer, n_pixels, n_inner)
-        What is kept, and what replaces it.
-    places : ndarray of int, shape (n_pixels,)
-        Part of each pixel; -1 where the image always stays.
+    image, fill, places : see `Layers.of`
     masks : ndarray of uint8, shape (n_rows, n_parts)
         1 where the part is kept.
 
@@ -53,26 +46,72 @@ def compose(
     >>> out[:, 0, :, 0].tolist()
     [[1.0, 0.0, 3.0], [0.0, 0.0, 3.0]]
     """
-    n_outer, n_pixels, n_inner = image.shape
-    itemsize = image.dtype.itemsize
-    in_runs = n_outer == 1 and itemsize * n_inner >= WIDE_PIXEL
-    words = _mask_words(masks, 1 if in_runs else itemsize)
-    lane = np.dtype((np.void, itemsize * n_inner)) if in_runs else words.dtype
-    each = 1 if in_runs else n_inner
-    write = _write_runs if in_runs else _write_bits
-    flat = out.reshape(len(masks), n_outer, n_pixels * n_inner).view(lane)
-    step = max(1, BLOCK_BYTES // (itemsize * n_inner))
-    for start in range(0, n_pixels, step):
-        owners = places[start : start + step].astype(np.intp)
-        owners[owners < 0] = words.shape[1] - 1
-        stop = start + len(owners)
-        write(
-            flat[:, :, start * each : stop * each],
-            image=_lanes(image[:, start:stop], lane),
-            fill=_lanes(fill[:, start:stop], lane),
-            owners=owners,
-            words=words,
-        )
+    Layers.of(image, fill, places).write(out, masks)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layers:
+    """An image and what replaces it, laid out once for the many batches composed of them.
+
+    The bits of 8 masks (of as many as an element has bits) go into one word for each part, and the
+    words are gathered once for each pixel: each bit of them is then the mask of one image. Narrow
+    pixels are composed as ``fill ^ (mask & (image ^ fill))`` on the bits themselves; of wide ones
+    NumPy moves each run of kept pixels at once.
+
+    Attributes
+    ----------
+    image, fill : ndarray, shape (n_outer, n_lanes)
+        Contiguous, as unsigned integers of the elements' size, or as bytes of a wide pixel.
+    owners : ndarray of intp, shape (n_pixels,)
+        Part of each pixel; the largest intp where the image always stays.
+    itemsize : int
+        Bytes of an element.
+    """
+
+    image: NDArray[Any]
+    fill: NDArray[Any]
+    owners: NDArray[np.intp]
+    itemsize: int
+
+    @classmethod
+    def of(cls, image: NDArray[Any], fill: NDArray[Any], places: NDArray[np.integer[Any]]) -> Self:
+        """Lay an image out.
+
+        Parameters
+        ----------
+        image, fill : ndarray of the same dtype, shape (n_outer, n_pixels, n_inner)
+            What is kept, and what replaces it.
+        places : ndarray of int, shape (n_pixels,)
+            Part of each pixel; -1 where the image always stays.
+        """
+        n_outer, _, n_inner = image.shape
+        size = image.dtype.itemsize
+        wide = n_outer == 1 and size * n_inner >= WIDE_PIXEL
+        lane = np.dtype((np.void, size * n_inner)) if wide else np.dtype(f"=u{size}")
+        owners = places.astype(np.intp)
+        owners[owners < 0] = np.iinfo(np.intp).max  # clipped to the last column of the words
+        return cls(_lanes(image, lane), _lanes(fill, lane), owners, size)
+
+    def write(self, out: NDArray[Any], masks: NDArray[np.uint8]) -> None:
+        """Write one image for each mask, see `compose`."""
+        in_runs = self.image.dtype.kind == "V"
+        words = _mask_words(masks, 1 if in_runs else self.itemsize)
+        write = _write_runs if in_runs else _write_bits
+        n_outer, n_lanes = self.image.shape
+        n_pixels = len(self.owners)
+        each = n_lanes // n_pixels
+        flat = out.reshape(len(masks), n_outer, -1).view(self.image.dtype)
+        step = max(1, BLOCK_BYTES // (each * self.image.dtype.itemsize))
+        for start in range(0, n_pixels, step):
+            owners = self.owners[start : start + step]
+            lanes = slice(start * each, (start + len(owners)) * each)
+            write(
+                flat[:, :, lanes],
+                image=self.image[:, lanes],
+                fill=self.fill[:, lanes],
+                owners=owners,
+                words=words,
+            )
 
 
 def _write_bits(

@@ -28,7 +28,7 @@ def as_shown(image: NDArray[Any]) -> NDArray[np.uint8]:
     Parameters
     ----------
     image : ndarray, shape (height, width) or (height, width, n_channels)
-        8-bit values stay, floats between 0 and 1 are multiplied by 255, and everything else is
+        8-bit values stay, also in a wider whole type, floats between 0 and 1 are multiplied by 255, and everything else is
         stretched between its extremes. Of two channels the first is shown, four are RGB and
         opacity (over white), and of more channels the mean.
 
@@ -64,6 +64,8 @@ def _between_0_and_1(bands: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.fl
     low, high = float(values.min()), float(values.max())
     if dtype.kind == "b" or (dtype.kind == "f" and low >= 0 and high <= 1):
         return values
+    if dtype.kind in "iu" and low >= 0 and 127 < high <= 255:
+        return np.asarray(values / 255)  # bytes that were read into a wider type
     if high == low:
         return np.full_like(values, 0.5)
     return np.asarray(np.clip((values / 2 - low / 2) / (high / 2 - low / 2), 0, 1))

@@ -23,7 +23,7 @@ from mlflow_lime.core.image.cells import (
     pixels_digest,
     read_cells,
 )
-from mlflow_lime.core.image.compose import compose
+from mlflow_lime.core.image.compose import Layers
 from mlflow_lime.core.image.display import as_shown, positions, stride
 from mlflow_lime.core.image.files import MAX_PIXELS, encode
 from mlflow_lime.core.image.segments import Segmenter, Segments, relabel
@@ -70,15 +70,11 @@ class Picture:
     labels: NDArray[np.int32]
     places: NDArray[np.int32]
 
-    def write(self, out: NDArray[Any], masks: NDArray[np.uint8]) -> None:
-        """Write one image for each mask into an array (n_rows, *shape of the pixels)."""
+    def layers(self) -> Layers:
+        """Return the image and what replaces it, laid out for the writing of many batches."""
         split = self.cell.split
-        compose(
-            out.reshape(len(masks), *split),
-            image=self.cell.pixels.reshape(split),
-            fill=self.fill.reshape(split),
-            places=self.places.ravel(),
-            masks=masks,
+        return Layers.of(
+            self.cell.pixels.reshape(split), self.fill.reshape(split), self.places.ravel()
         )
 
 
@@ -132,10 +128,11 @@ class MaskedImage:
         self.pinned = dict(pinned or {})
         self.max_pixels = max_pixels
         self._folder: str | None = None
+        self._laid: tuple[Picture, Layers] | None = None  # those of the image before
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but the folder of files for the model, which is one process's own."""
-        return {**self.__dict__, "_folder": None}
+        return {**self.__dict__, "_folder": None, "_laid": None}
 
     @property
     def call_rows(self) -> tuple[int, ...]:
@@ -280,9 +277,16 @@ class MaskedImage:
         out = np.empty((n_rows, *pixels.shape), dtype=pixels.dtype)
         start = 0
         for picture, masks in work:
-            picture.write(out[start : start + len(masks)], masks)
+            self._layers(picture).write(out[start : start + len(masks)], masks)
             start += len(masks)
         return out
+
+    def _layers(self, picture: Picture) -> Layers:
+        """Return the layers of an image; batches of the same one follow each other."""
+        laid = self._laid
+        if laid is None or laid[0] is not picture:
+            laid = self._laid = (picture, picture.layers())
+        return laid[1]
 
     def _files(self, work: Sequence[tuple[Picture, NDArray[np.uint8]]]) -> list[Any]:
         folder = self._empty_folder() if self.form.kind == "path" else None

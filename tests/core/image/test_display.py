@@ -16,6 +16,8 @@ RAMP = np.linspace(0, 1, 12).reshape(3, 4)
         (RAMP * 50 - 20, RAMP * 255),
         ((RAMP * 1000).astype(np.uint16), (RAMP * 1000).astype(int) / 1000 * 255),
         ((RAMP * 255).astype(np.uint8), (RAMP * 255).astype(np.uint8)),
+        ((RAMP * 200).astype(np.int64), (RAMP * 200).astype(int)),
+        ((RAMP * 160).astype(int) // 10, (RAMP * 160).astype(int) // 10 / 16 * 255),
         (RAMP > 0.5, (RAMP > 0.5) * 255),
         (np.stack([RAMP, RAMP[::-1]], axis=-1), RAMP * 255),
         (np.stack([RAMP * 9] * 6, axis=-1), RAMP * 255),
