@@ -14,7 +14,7 @@ EXPECTED = {
     "regression": "a month, because",
     "own_predict": "heaviest part 'petal",
     "texts": "nightdesk",
-    "images": "weight on the strip: 9",
+    "images": "weight on the mark: 4",
     "without_mlflow": "P(malignant) = ",
 }
 
