@@ -11,7 +11,6 @@ from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.image.cells import ImageForm
 from mlflow_lime.core.image.masked import MaskedImage
 from mlflow_lime.core.joint import Child, JointDomain
-from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
 from mlflow_lime.core.predict import Predict
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.bins import BinnedTable
@@ -35,6 +34,9 @@ REPRESENTATIONS: dict[str, Callable[..., Domain]] = {
     "standardised": StandardisedTable,
 }
 """Ways to take a table apart."""
+
+SHARED = ("sampling", "fitting", "budget", "pooling")
+"""Options of every explainer."""
 
 
 def table_domain(background: Background, representation: str = "mask", **options: Any) -> Domain:
@@ -84,9 +86,9 @@ class TabularExplainer(Explainer):
         What the model does.
     class_names : sequence of str, optional
         Names of the model's outputs.
-    sampling, fitting, budget, pooling : optional
-        How much to sample, what to fit, when to stop, how to call the model.
-    **table
+    **options
+        ``sampling``, ``fitting``, ``budget``, ``pooling``: how much to sample, what to fit, when to
+        stop, how to call the model (see `mlflow_lime.core.options`);
         ``groups``, ``categorical``, ``target`` for the background (see `Background.from_frame`);
         ``representation``, ``bins``, ``around``, ``draws`` for the domain (see `table_domain`);
         ``texts``, names of columns that are explained word by word beside the others.
@@ -111,27 +113,21 @@ class TabularExplainer(Explainer):
         *,
         mode: str = "classification",
         class_names: Sequence[str] | None = None,
-        sampling: Sampling | None = None,
-        fitting: Fitting | None = None,
-        budget: Budget | None = None,
-        pooling: Pooling | None = None,
-        **table: Any,
+        **options: Any,
     ) -> None:
-        own = ("groups", "categorical", "target")
-        describe: dict[str, Any] = {key: table.pop(key) for key in own if key in table}
+        shared = _taken(options, SHARED)
+        describe = _taken(options, ("groups", "categorical", "target"))
         if isinstance(data, np.ndarray):
-            table.setdefault("as_array", True)
+            options.setdefault("as_array", True)
             data = pd.DataFrame(data, columns=[f"x{i}" for i in range(data.shape[1])])
-        super().__init__(
-            domain=_tabular_domain(data, describe, **table),
-            predict=predict,
-            mode=mode,
-            class_names=class_names,
-            sampling=sampling or Sampling(),
-            fitting=fitting or Fitting(),
-            budget=budget or Budget(),
-            pooling=pooling or Pooling(),
-        )
+        domain = _tabular_domain(data, describe, **options)
+        super().__init__(domain, predict, mode, class_names, **shared)
+
+
+def _taken(options: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """Take those of the options that have a value out, and return them."""
+    found = {key: options.pop(key, None) for key in keys}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _tabular_domain(
@@ -180,8 +176,8 @@ class TextExplainer(Explainer):
         What the model does.
     class_names : sequence of str, optional
         Names of the model's outputs.
-    sampling, fitting, budget, pooling : optional
-        How much to sample, what to fit, when to stop, how to call the model.
+    **options
+        ``sampling``, ``fitting``, ``budget``, ``pooling``, as in `TabularExplainer`.
 
     Examples
     --------
@@ -201,23 +197,12 @@ class TextExplainer(Explainer):
         mask: str | None = None,
         mode: str = "classification",
         class_names: Sequence[str] | None = None,
-        sampling: Sampling | None = None,
-        fitting: Fitting | None = None,
-        budget: Budget | None = None,
-        pooling: Pooling | None = None,
+        **options: Any,
     ) -> None:
         owner, method = getattr(predict, "__self__", None), getattr(predict, "__name__", "")
         pipeline, why = TextPipeline.of(owner, method)
-        super().__init__(
-            domain=MaskedText(parts, mask=mask, pipeline=pipeline, why=why),
-            predict=pipeline or predict,
-            mode=mode,
-            class_names=class_names,
-            sampling=sampling or Sampling(),
-            fitting=fitting or Fitting(),
-            budget=budget or Budget(),
-            pooling=pooling or Pooling(),
-        )
+        domain = MaskedText(parts, mask=mask, pipeline=pipeline, why=why)
+        super().__init__(domain, pipeline or predict, mode, class_names, **options)
 
 
 class ImageExplainer(Explainer):
@@ -232,9 +217,8 @@ class ImageExplainer(Explainer):
         What the model does.
     class_names : sequence of str, optional
         Names of the model's outputs.
-    sampling, fitting, budget, pooling : optional
-        How much to sample, what to fit, when to stop, how to call the model.
-    **image
+    **options
+        ``sampling``, ``fitting``, ``budget``, ``pooling``, as in `TabularExplainer`;
         ``shape``, for pixels that stand in a row, and ``channels`` (auto, first, last, none);
         ``segments`` (slic, quickshift, felzenszwalb, grid, a function from an image to labels, or
         labels of shape (height, width)) and ``n_segments``; ``absent``, what takes the place of an
@@ -260,21 +244,9 @@ class ImageExplainer(Explainer):
         *,
         mode: str = "classification",
         class_names: Sequence[str] | None = None,
-        sampling: Sampling | None = None,
-        fitting: Fitting | None = None,
-        budget: Budget | None = None,
-        pooling: Pooling | None = None,
-        **image: Any,
+        **options: Any,
     ) -> None:
-        shape, channels = image.pop("shape", None), image.pop("channels", "auto")
+        shared = _taken(options, SHARED)
+        shape, channels = options.pop("shape", None), options.pop("channels", "auto")
         form = ImageForm("array" if shape is None else "flat", shape=shape, channels=channels)
-        super().__init__(
-            domain=MaskedImage(form, **image),
-            predict=predict,
-            mode=mode,
-            class_names=class_names,
-            sampling=sampling or Sampling(),
-            fitting=fitting or Fitting(),
-            budget=budget or Budget(),
-            pooling=pooling or Pooling(),
-        )
+        super().__init__(MaskedImage(form, **options), predict, mode, class_names, **shared)

@@ -7,6 +7,7 @@
 Nothing here imports mlflow, numpy or pandas, and nothing of the core imports this package.
 """
 
+from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
 from mlflow_lime.config.dump import commented_yaml, config_schema, default_yaml, dump_config
 from mlflow_lime.config.load import (
     KNOWN_KEYS,
@@ -20,15 +21,12 @@ from mlflow_lime.config.model import Config
 from mlflow_lime.config.sections import (
     BackgroundSection,
     DataSection,
-    ImageSection,
     KernelSection,
     OutputsSection,
     PredictionSection,
     ReferenceSection,
     SamplingSection,
     SurrogateSection,
-    TabularSection,
-    TextSection,
 )
 
 __all__ = [

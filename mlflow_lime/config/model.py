@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr
 
+from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
 from mlflow_lime.config.sections import (
     BackgroundSection,
     DataSection,
-    ImageSection,
     KernelSection,
     OutputsSection,
     PredictionSection,
@@ -20,8 +20,6 @@ from mlflow_lime.config.sections import (
     SamplingSection,
     Section,
     SurrogateSection,
-    TabularSection,
-    TextSection,
 )
 from mlflow_lime.config.values import ClassName, CodeReference, Name, SomeItems, is_path
 from mlflow_lime.errors import shorten

@@ -8,10 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -21,14 +19,10 @@ from mlflow_lime.config.values import (
     ByteSize,
     CodeReference,
     DataSource,
-    Edges,
-    ImageFile,
     InstanceId,
     Items,
     Name,
-    SomeItems,
     Switch,
-    list_to_tuple,
 )
 from mlflow_lime.errors import shorten
 
@@ -36,7 +30,6 @@ __all__ = [
     "CONTRADICTIONS",
     "BackgroundSection",
     "DataSection",
-    "ImageSection",
     "KernelSection",
     "OutputsSection",
     "PredictionSection",
@@ -44,8 +37,6 @@ __all__ = [
     "SamplingSection",
     "Section",
     "SurrogateSection",
-    "TabularSection",
-    "TextSection",
 ]
 
 CONTRADICTIONS = "mlflow_lime_contradictions"
@@ -175,170 +166,6 @@ class ReferenceSection(Section):
                         f" Write pick: {key}, or remove {key}."
                     ),
                 )
-
-
-class TabularSection(Section):
-    """How rows of a table are taken apart and perturbed."""
-
-    representation: Literal["mask", "bins", "standardised"] = Field(
-        default="mask",
-        description=(
-            "What a part means: mask (the value is kept or drawn from the background), bins (the"
-            " value stays in its bin, as in the reference lime) or standardised (continuous)."
-        ),
-    )
-    bins: (
-        Literal["quartile", "decile", "entropy"] | Annotated[dict[Name, Edges], Field(min_length=1)]
-    ) = Field(
-        default="quartile",
-        description=(
-            "For representation: bins, how numeric columns are cut: quartile, decile, entropy,"
-            " or a mapping from columns to increasing edges."
-        ),
-    )
-    around: Literal["instance", "mean"] = Field(
-        default="instance",
-        description=(
-            "For representation: standardised, where the neighbourhood is centred: at the"
-            " instance or at the mean of the background."
-        ),
-    )
-    sampling: Literal["independent", "copula"] = Field(
-        default="independent",
-        description=(
-            "How absent values are drawn: independent (each column by itself) or copula (keeping"
-            " the correlations between columns)."
-        ),
-    )
-    groups: (
-        Literal["auto", "none"] | Annotated[dict[Name, SomeItems[Name]], Field(min_length=1)]
-    ) = Field(
-        default="auto",
-        description=(
-            "Columns that count as one part: auto (one-hot blocks are found), none, or a mapping"
-            " from a group's name to its columns."
-        ),
-    )
-    categorical: Literal["auto"] | Items[Name] = Field(
-        default="auto",
-        description="Columns of categories: auto (text, category and boolean columns) or a list.",
-    )
-
-    def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Check that what belongs to one representation is set for that one only."""
-        for key, usual, needed in (
-            ("bins", "quartile", "bins"),
-            ("around", "instance", "standardised"),
-        ):
-            value = getattr(self, key)
-            if value != usual and self.representation != needed:
-                yield (
-                    key,
-                    (
-                        f"expected {usual!r} because representation is {self.representation!r},"
-                        f" got {shorten(value)}. Write representation: {needed}, or remove {key}."
-                    ),
-                )
-        yield from self._columns_in_two_groups()
-
-    def _columns_in_two_groups(self) -> Iterator[tuple[str, str]]:
-        owner: dict[str, str] = {}
-        for group, columns in self.groups.items() if isinstance(self.groups, dict) else ():
-            for column in columns:
-                first = owner.setdefault(column, group)
-                if first != group:
-                    yield (
-                        "groups",
-                        (
-                            f"expected each column in one group, got {column!r} in {first!r} and"
-                            f" {group!r}. Remove it from one of them."
-                        ),
-                    )
-
-
-class TextSection(Section):
-    """Which columns are texts, and how they are taken apart."""
-
-    columns: Literal["auto", "none"] | SomeItems[Name] = Field(
-        default="auto",
-        description=(
-            "Columns that are explained word by word: auto (text of several words that hardly"
-            " ever repeats), none, or a list."
-        ),
-    )
-    parts: Literal["words", "positions", "sentences", "characters"] | CodeReference = Field(
-        default="words",
-        description=(
-            "What a part of a text is: words (every occurrence of a word together), positions"
-            " (each occurrence by itself), sentences, characters, or module:function, a function"
-            " from a text to its tokens or to their (start, end) offsets."
-        ),
-    )
-    mask: str | None = Field(
-        default=None,
-        max_length=100,
-        description=(
-            "What takes the place of an absent part; null removes it and keeps the white space."
-        ),
-    )
-    sparse: bool = Field(
-        default=True,
-        description=(
-            "Where a scikit-learn pipeline starts with a vectoriser, and it is exactly the same,"
-            " perturb its sparse matrix instead of the texts, which is faster."
-        ),
-    )
-
-
-class ImageSection(Section):
-    """Which columns are images, and how they are taken apart."""
-
-    columns: Literal["auto", "none"] | SomeItems[Name] = Field(
-        default="auto",
-        description=(
-            "Columns of images (arrays, the bytes or base64 text of image files, or their paths):"
-            " auto, none, or a list."
-        ),
-    )
-    shape: Annotated[tuple[PositiveInt, ...], BeforeValidator(list_to_tuple)] | None = Field(
-        default=None,
-        min_length=2,
-        max_length=3,
-        description=(
-            "Height, width, and channels if any, where each column of the data is a pixel: [8, 8];"
-            " null where an image stands in one column."
-        ),
-    )
-    channels: Literal["auto", "first", "last", "none"] = Field(
-        default="auto",
-        description="Where an array holds the channels: auto, first, last, or none.",
-    )
-    segments: Literal["slic", "quickshift", "felzenszwalb", "grid"] | CodeReference = Field(
-        default="slic",
-        description=(
-            "How an image is cut into superpixels: slic, quickshift, felzenszwalb, grid, or"
-            " module:function, a function from an image to the number of each pixel's segment."
-        ),
-    )
-    count: int = Field(
-        default=50,
-        ge=2,
-        le=5000,
-        description="Superpixels of an image, about; small images get fewer.",
-    )
-    absent: (
-        Literal["mean", "blur", "segment_mean"]
-        | float
-        | Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(list_to_tuple)]
-        | ImageFile
-    ) = Field(
-        default="mean",
-        description=(
-            "What takes the place of an absent superpixel: mean (of the image), blur, segment_mean,"
-            " a colour in the image's own units (a number, or a list with one per channel), or an"
-            " image file whose pixels are taken (relative to this file)."
-        ),
-    )
 
 
 class SamplingSection(Section):

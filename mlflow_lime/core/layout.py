@@ -16,9 +16,9 @@ from mlflow_lime.core.image.masked import image_digests
 from mlflow_lime.core.image.pins import file_content
 from mlflow_lime.core.joint import joint_digest
 from mlflow_lime.core.tabular.background import Background
-from mlflow_lime.core.tabular.table import Table, row_digest
+from mlflow_lime.core.tabular.table import Table, require_columns, row_digest
 from mlflow_lime.core.text.masked import text_digest
-from mlflow_lime.errors import DataError, did_you_mean, shorten
+from mlflow_lime.errors import DataError, shorten
 
 __all__ = ["ImageColumns", "Layout"]
 
@@ -123,17 +123,7 @@ class Layout:
         """
         if self.is_table and self.table is not None:
             return self.table.align(frame)
-        if len(frame) == 0:
-            msg = "there are no instances to explain; give at least one row"
-            raise DataError(msg)
-        missing = [column for column in self.columns if column not in frame.columns]
-        if missing:
-            hint = did_you_mean(str(missing[0]), frame.columns)
-            msg = (
-                f"the instances lack {len(missing)} of {len(self.columns)} columns: "
-                f"{shorten(missing)}.{hint}"
-            )
-            raise DataError(msg)
+        require_columns(frame, self.columns)
         extra = [column for column in frame.columns if column not in set(self.columns)]
         if extra:
             msg = f"the instances have columns that are not expected: {shorten(extra)}; drop them"

@@ -29,8 +29,8 @@ def as_shown(image: NDArray[Any]) -> NDArray[np.uint8]:
     ----------
     image : ndarray, shape (height, width) or (height, width, n_channels)
         8-bit values stay, also in a wider whole type, floats between 0 and 1 are multiplied by
-        255, and everything else is stretched between its extremes. Of two channels the first is shown, four are RGB and
-        opacity (over white), and of more channels the mean.
+        255, and everything else is stretched between its extremes. Of two channels the first is
+        shown, four are RGB and opacity (over white), and of more channels the mean.
 
     Returns
     -------

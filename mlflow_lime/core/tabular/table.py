@@ -23,7 +23,7 @@ from mlflow_lime.core.tabular.columns import (
 from mlflow_lime.core.tabular.groups import SEPARATORS
 from mlflow_lime.errors import DataError, did_you_mean, shorten
 
-__all__ = ["Row", "Table", "row_digest"]
+__all__ = ["Row", "Table", "require_columns", "row_digest"]
 
 EXACT_INTEGER = 2**53
 
@@ -121,14 +121,7 @@ class Table:
             doubled = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
             msg = f"the instances have duplicate column names: {shorten(doubled)}; rename them"
             raise DataError(msg)
-        missing = [column for column in self.columns if column not in frame.columns]
-        if missing:
-            hint = did_you_mean(str(missing[0]), frame.columns)
-            msg = (
-                f"the instances lack {len(missing)} of {len(self.columns)} columns of the "
-                f"background: {shorten(missing)}.{hint}"
-            )
-            raise DataError(msg)
+        require_columns(frame, self.columns)
         extra = [column for column in frame.columns if column not in set(self.columns)]
         if extra:
             msg = (
@@ -263,6 +256,21 @@ class Table:
             return name
         shown = [f"{column} {text}" for column, text in list(texts.items())[:3]]
         return ", ".join(shown) + (", …" if len(texts) > 3 else "")
+
+
+def require_columns(frame: pd.DataFrame, columns: Sequence[Hashable]) -> None:
+    """Raise a DataError unless a frame of instances has a row, and all of the columns."""
+    if len(frame) == 0:
+        msg = "there are no instances to explain; give at least one row"
+        raise DataError(msg)
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        hint = did_you_mean(str(missing[0]), frame.columns)
+        msg = (
+            f"the instances lack {len(missing)} of {len(columns)} columns of the background: "
+            f"{shorten(missing)}.{hint}"
+        )
+        raise DataError(msg)
 
 
 def row_digest(row: Row) -> str:
