@@ -236,7 +236,11 @@ def choose_design(
         if law == "bernoulli":
             # More parts than rows never fit, and beyond 1,023 parts there is no array.
             fits = n_parts < n_rows and n_parts <= MAX_ORTHOGONAL_PARTS
-            return "orthogonal" if fits and orthogonal_runs(n_parts) <= n_rows else "linear"
+            if fits and orthogonal_runs(n_parts) <= n_rows:
+                return "orthogonal"
+            # Three replicates of a folded code, of n rows each, have rank 3 n / 2: the weights of
+            # more parts than rows would hardly be determined without a replicate, or not at all.
+            return "linear" if n_parts <= n_rows else "iid"
         return "sobol" if n_parts < min(n_rows, MAX_SOBOL_DIMENSIONS) else "stratified"
     # A binary net of n rows has fewer than n distinct leading bits for its columns.
     n_dims = n_parts + (0 if n_draws == n_parts else n_draws) + 1

@@ -335,7 +335,7 @@ def test_exact_rows_can_repeat_with_other_levels():
         ("bernoulli", 5, 5, 64, "sobol"),
         ("uniform_count", 200, 200, 256, "stratified"),
         ("uniform_count", 600, 0, 256, "stratified"),
-        ("bernoulli", 5000, 0, 256, "linear"),
+        ("bernoulli", 5000, 0, 256, "iid"),
     ],
 )
 def test_auto_chooses_by_law_and_size(law, n_parts, n_draws, n_rows, expected):
@@ -365,3 +365,25 @@ def test_auto_chooses_by_law_and_size(law, n_parts, n_draws, n_rows, expected):
 def test_what_cannot_be_drawn_is_named(design, change, match):
     with pytest.raises(DataError, match=match):
         block(design, **change)
+
+
+@pytest.mark.parametrize(
+    ("n_parts", "n_rows"),
+    [(12, 64), (32, 64), (33, 64), (64, 64), (65, 64), (90, 64), (130, 256), (400, 300)],
+)
+def test_weights_are_determined_without_any_one_replicate(n_parts, n_rows):
+    design = choose_design("bernoulli", n_parts=n_parts, n_draws=0, n_rows=n_rows)
+    blocks = [
+        mask_block(
+            design,
+            law="bernoulli",
+            n_parts=n_parts,
+            n_draws=0,
+            n_rows=n_rows,
+            seed=np.random.SeedSequence(3),
+            replicate=replicate,
+        ).masks
+        for replicate in range(3)
+    ]
+    rows = np.vstack(blocks).astype(float)
+    assert np.linalg.matrix_rank(np.column_stack([np.ones(len(rows)), rows])) == n_parts + 1

@@ -264,11 +264,11 @@ class MaskedText:
         """Return the rows of a first round where none are configured.
 
         1,024; for many parts ten rows each up to 2,000, which the reference package's precision
-        takes (``benchmarks/binary_designs.py``), four each up to 8,192, and two each at least,
-        below which the weights are not determined.
+        takes (``benchmarks/binary_designs.py``), four each up to 8,192, and three each at least,
+        near which the weights are hardly determined.
         """
         n_parts = subject.n_active
-        return max(1024, min(10 * n_parts, 2000), min(4 * n_parts, 8192), 2 * n_parts)
+        return max(1024, min(10 * n_parts, 2000), min(4 * n_parts, 8192), 3 * n_parts)
 
     def default_law(self) -> tuple[str, float | None]:
         """Return the law of the masks: each part is kept with probability 1/2."""

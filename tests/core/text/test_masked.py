@@ -239,11 +239,11 @@ def test_five_thousand_parts_can_be_perturbed():
     found = domain.perturb([(subject, rows)])
     words = np.array(text.split())
     assert [t.split() for t in found] == [words[row == 1].tolist() for row in rows.masks]
-    assert domain.default_rows(subject) == 10_000
+    assert domain.default_rows(subject) == 15_000
 
 
 @pytest.mark.parametrize(
-    ("n_parts", "rows"), [(1, 1024), (120, 1200), (300, 2000), (1000, 4000), (4500, 9000)]
+    ("n_parts", "rows"), [(1, 1024), (120, 1200), (300, 2000), (1000, 4000), (4500, 13_500)]
 )
 def test_default_rows_grow_with_the_parts_within_limits(n_parts, rows):
     domain, subject = subject_of(" ".join(f"w{i}" for i in range(n_parts)))
