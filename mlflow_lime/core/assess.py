@@ -1,7 +1,7 @@
 """From the predicted rows of one instance to its explanation: fits, intervals, fidelity."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -9,9 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_lime.core.explanation import LabelExplanation
-from mlflow_lime.core.moments import Moments
+from mlflow_lime.core.moments import MANY_COLUMNS, Moments
 from mlflow_lime.core.options import Fitting
-from mlflow_lime.core.surrogate import fit_ridge, jackknife, residual_squares, select_parts
+from mlflow_lime.core.surrogate import (
+    LinearFit,
+    fit_ridge,
+    jackknife,
+    residual_squares,
+    select_parts,
+)
 from mlflow_lime.errors import DataError
 
 __all__ = ["Fits", "Sample", "assess", "fit_surrogates"]
@@ -36,8 +42,8 @@ class Sample:
     features : list of list of ndarray, each shape (n_rows, n_parts)
     scores : list of list of ndarray of float64, each shape (n_rows, n_outputs)
     weights : list of list of ndarray of float64, each shape (n_rows,)
-    grams : list of Moments or None
-        Sum over the blocks of each replicate.
+    blocks : Moments or None
+        Stack of the sums over the blocks of each replicate.
     """
 
     n_replicates: int
@@ -45,13 +51,12 @@ class Sample:
     features: list[list[NDArray[Any]]] = field(init=False)
     scores: list[list[FloatArray]] = field(init=False)
     weights: list[list[FloatArray]] = field(init=False)
-    grams: list[Moments | None] = field(init=False)
+    blocks: Moments | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.features = [[] for _ in range(self.n_replicates)]
         self.scores = [[] for _ in range(self.n_replicates)]
         self.weights = [[] for _ in range(self.n_replicates)]
-        self.grams = [None] * self.n_replicates
 
     def add(
         self,
@@ -66,12 +71,17 @@ class Sample:
         self.scores[replicate].append(scores)
         self.weights[replicate].append(weights)
         block = Moments.of_rows(features, scores - self.offset, weights, nuisance)
-        before = self.grams[replicate]
-        self.grams[replicate] = block if before is None else before + block
+        if self.blocks is None:
+            shape = (self.n_replicates, *block.gram.shape[1:])
+            self.blocks = replace(block, gram=np.zeros(shape))
+        self.blocks.gram[replicate] += block.gram[0]
 
     def moments(self) -> Moments:
         """Return the moments of all replicates, stacked."""
-        return Moments.stack([gram for gram in self.grams if gram is not None])
+        if self.blocks is None:
+            msg = "there are no rows to fit a surrogate to"
+            raise DataError(msg)
+        return self.blocks
 
     def rows(self, replicate: int) -> tuple[NDArray[Any], FloatArray, FloatArray]:
         """Return the features, scores, and weights of a replicate."""
@@ -132,7 +142,7 @@ def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits
     blocks = sample.moments()
     weight, total = blocks.weight, blocks.total()
     together = len(weight) > 1 and weight.max() >= (1 - 1e-12) * weight.sum()
-    spread = np.diagonal(total.centred()[0][0]) if weight.any() else np.zeros(1)
+    spread = total.feature_squares()[0] if weight.any() else np.zeros(1)
     if together or not spread.max() > 1e-12 * weight.sum():
         msg = (
             f"the kernel gives weight to {np.count_nonzero(sample.all_weights())} of "
@@ -141,28 +151,29 @@ def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits
         raise DataError(msg)
     if options.regressor is not None:
         return _fit_regressors(sample, origin, options)
-    return _fit_linear(sample, origin, options)
+    return _fit_linear(sample, total, origin, options)
 
 
-def _fit_linear(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
-    blocks = sample.moments()
-    moments = blocks.plain()
+def _fit_linear(sample: Sample, total: Moments, origin: FloatArray, options: Fitting) -> Fits:
+    moments = sample.moments().plain()
     n_replicates, n_outputs = len(moments.gram), moments.gram.shape[1] - 1 - moments.n_parts
-    stacks = [blocks.total()]
-    if n_replicates > 1:
-        stacks.append(blocks.leave_one_out())
-    every = Moments.stack(stacks).adjusted()
-    fit = fit_ridge(every, penalty=options.penalty)
-    if options.select != "none" and options.parts < moments.n_parts:
-        for label in range(n_outputs):
-            support = select_parts(
-                options.select, every.first(), n_parts=options.parts, label=label
-            )
-            chosen = fit_ridge(every, penalty=options.penalty, support=support)
-            fit.weights[:, label] = chosen.weights[:, label]
-            fit.intercepts[:, label] = chosen.intercepts[:, label]
+    selects = options.select != "none" and options.parts < moments.n_parts
+    supports: list[NDArray[np.intp]] = []
+    fits: list[LinearFit] = []
+    for sums in _sums(sample.moments(), total):
+        adjusted = sums.adjusted()
+        if selects and not supports:
+            supports = [
+                select_parts(options.select, adjusted.first(), n_parts=options.parts, label=label)
+                for label in range(n_outputs)
+            ]
+        fits.append(_fit_supports(adjusted, supports, options.penalty))
+    fit = LinearFit(
+        np.concatenate([part.intercepts for part in fits]),
+        np.concatenate([part.weights for part in fits]),
+    )
     unseen = slice(1, None) if n_replicates > 1 else slice(0, 1)
-    seen = type(fit)(fit.intercepts[unseen], fit.weights[unseen])
+    seen = LinearFit(fit.intercepts[unseen], fit.weights[unseen])
     intercepts = fit.intercepts + sample.offset
     return Fits(
         intercepts=intercepts,
@@ -173,6 +184,36 @@ def _fit_linear(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
             np.concatenate(sample.features[r]) @ seen.weights[r].T + intercepts[unseen][r]
             for r in range(n_replicates)
         ],
+    )
+
+
+def _sums(blocks: Moments, total: Moments) -> Iterator[Moments]:
+    """Yield stacks of the sum of all replicates, and of the sums without each of them.
+
+    They are one stack where the matrices are small; large ones come one by one, so that each takes
+    the memory of the one before.
+    """
+    if len(blocks.gram) == 1:
+        yield total
+    elif blocks.n_parts < MANY_COLUMNS:
+        yield Moments.stack([total, blocks.leave_one_out()])
+    else:
+        yield total
+        for gram in blocks.gram:
+            yield replace(total, gram=total.gram - gram)
+
+
+def _fit_supports(
+    moments: Moments, supports: Sequence[NDArray[np.intp]], penalty: float
+) -> LinearFit:
+    """Fit all parts, or for each label those of its support."""
+    if not supports:
+        return fit_ridge(moments, penalty=penalty)
+    fits = [fit_ridge(moments, penalty=penalty, support=support) for support in supports]
+    weights = np.stack([fit.weights[:, label] for label, fit in enumerate(fits)], axis=2)
+    return LinearFit(
+        np.stack([fit.intercepts[:, label] for label, fit in enumerate(fits)], axis=1),
+        np.swapaxes(weights, 1, 2),  # in the memory order of a fit of all parts, for equal bits
     )
 
 
@@ -236,13 +277,13 @@ def assess(
     confidence : float
         Coverage of the intervals.
     """
-    moments = sample.moments().plain()
+    moments = sample.moments().of_scores()
     variance = moments.score_squares().sum(axis=0)
     std = np.sqrt(moments.total().score_squares()[0] / moments.weight.sum())
     loo = fits.weights[1:]
     std_errors, half = jackknife(fits.weights[0], loo, confidence=confidence)
     agreement = _decision_agreement(sample, fits, mode)
-    largest = np.sqrt(np.abs(moments.total().gram[0].diagonal()[1 + moments.n_parts :]))
+    largest = np.sqrt(np.abs(moments.total().gram[0].diagonal()[1:]))
     scale = np.abs(sample.offset) + largest / np.sqrt(moments.weight.sum())
     results = []
     for output, index, name in labels:

@@ -10,10 +10,14 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
 
-__all__ = ["Moments"]
+__all__ = ["MANY_COLUMNS", "Moments"]
 
 FloatArray = NDArray[np.float64]
+
+MANY_COLUMNS = 64
+"""Number of columns from which Cholesky factors, at half the operations, pay for their calls."""
 
 EXACT_ROWS = 4096
 """Rows whose level columns are added up in single precision without error: 24 digits suffice."""
@@ -64,6 +68,9 @@ class Moments:
         plain = features.dtype == np.uint8 and bool((weights == 1.0).all())
         if plain and columns.dtype == np.float32:
             return cls(_mask_gram(features, scores, columns)[None], n_parts, columns.shape[1])
+        if plain and columns.dtype == np.float64:
+            exact = np.hstack([scores, columns])
+            return cls(_split_gram(features, exact)[None], n_parts, columns.shape[1])
         kept = 1 + n_parts + scores.shape[1]
         rows = np.empty((n_rows, kept + columns.shape[1]))
         rows[:, 0] = 1.0
@@ -95,6 +102,12 @@ class Moments:
         """Return the first block, as a stack of one."""
         return replace(self, gram=self.gram[:1])
 
+    def of_scores(self) -> Self:
+        """Return the moments of the scores alone, without parts and nuisance columns."""
+        split, kept = 1 + self.n_parts, self.gram.shape[1] - self.n_nuisance
+        used = np.append(0, np.arange(split, kept))
+        return replace(self, gram=self.gram[:, used[:, None], used], n_parts=0, n_nuisance=0)
+
     def plain(self) -> Self:
         """Return the moments without the nuisance columns, which a surrogate is scored on."""
         kept = self.gram.shape[1] - self.n_nuisance
@@ -114,7 +127,7 @@ class Moments:
         size = np.trace(inner, axis1=1, axis2=2) / self.n_nuisance
         size[size <= 0] = 1.0  # no part is ever absent
         ridge = (1e-10 * size)[:, None, None] * np.eye(self.n_nuisance)
-        explained = np.swapaxes(cross, 1, 2) @ np.linalg.solve(inner + ridge, cross)
+        explained = _explained(inner + ridge, cross)
         return replace(self, gram=self.gram[:, :kept, :kept] - explained, n_nuisance=0)
 
     @property
@@ -144,11 +157,37 @@ class Moments:
         cross = self.gram[:, 1:split, split:] - z_sums[:, :, None] * y_means[:, None, :]
         return features, cross
 
+    def feature_squares(self) -> FloatArray:
+        """Return weighted sums of squares of the features about their means, (n_blocks, n_parts).
+
+        They are the diagonal of the centred second moments.
+        """
+        part = slice(1, 1 + self.n_parts)
+        sums = self.gram[:, 0, part]
+        squares = np.diagonal(self.gram, axis1=1, axis2=2)[:, part]
+        return np.asarray(squares - sums * sums / self.weight[:, None])
+
     def score_squares(self) -> FloatArray:
         """Return weighted sums of squares of the scores about their means, (n_blocks, n_labels)."""
         split = 1 + self.n_parts
         squares = np.diagonal(self.gram[:, split:, split:], axis1=1, axis2=2)
         return np.maximum(squares - self.weight[:, None] * self.score_means**2, 0.0)
+
+
+def _explained(inner: FloatArray, cross: FloatArray) -> FloatArray:
+    """Return what `cross` shares with the columns of `inner`, shape (n_blocks, n_kept, n_kept)."""
+    if inner.shape[1] >= MANY_COLUMNS:
+        try:
+            halves = [
+                solve_triangular(
+                    cholesky(a, lower=True, check_finite=False), b, lower=True, check_finite=False
+                )
+                for a, b in zip(inner, cross, strict=True)
+            ]
+            return np.array([half.T @ half for half in halves])
+        except np.linalg.LinAlgError:
+            pass  # rounding made a matrix indefinite
+    return np.asarray(np.swapaxes(cross, 1, 2) @ np.linalg.solve(inner, cross))
 
 
 def _mask_gram(
@@ -174,4 +213,22 @@ def _mask_gram(
     cross[first:kept] = scores.T @ scores
     gram[:, first:kept] = cross
     gram[first:kept] = cross.T
+    return gram
+
+
+def _split_gram(masks: NDArray[np.uint8], columns: FloatArray) -> FloatArray:
+    """Return the Gram matrix of masks, and columns in double precision, of rows that count alike.
+
+    Only the masks among themselves are added up in single precision, without error.
+    """
+    n_masks, size = 1 + masks.shape[1], 1 + masks.shape[1] + columns.shape[1]
+    gram = np.zeros((size, size))
+    for start in range(0, len(masks), EXACT_ROWS):
+        part = slice(start, start + EXACT_ROWS)
+        rows = np.ones((len(masks[part]), n_masks), dtype=np.float32)
+        rows[:, 1:] = masks[part]
+        gram[:n_masks, :n_masks] += rows.T @ rows
+        gram[:n_masks, n_masks:] += rows.astype(np.float64).T @ columns[part]
+    gram[n_masks:, :n_masks] = gram[:n_masks, n_masks:].T
+    gram[n_masks:, n_masks:] = columns.T @ columns
     return gram

@@ -10,7 +10,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import t as student
 from sklearn.linear_model import lars_path_gram
 
-from mlflow_lime.core.moments import Moments
+from mlflow_lime.core.moments import MANY_COLUMNS, Moments
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = [
@@ -21,9 +21,6 @@ __all__ = [
     "residual_squares",
     "select_parts",
 ]
-
-MANY_PARTS = 64
-"""Number of parts from which Cholesky factors, at half the operations, pay for their calls."""
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
@@ -77,7 +74,8 @@ def fit_ridge(
         cross = cross[:, support]
     alpha = np.full(len(features), penalty) if absolute else penalty * moments.weight
     n_fitted = features.shape[1]
-    features = features + alpha[:, None, None] * np.eye(n_fitted)
+    diagonal = np.arange(n_fitted)
+    features[:, diagonal, diagonal] += alpha[:, None]  # an array of its own
     fitted = np.swapaxes(_solve(features, cross), 1, 2)
     weights: FloatArray = fitted
     if support is not None:
@@ -90,7 +88,7 @@ def fit_ridge(
 
 def _solve(features: FloatArray, cross: FloatArray) -> FloatArray:
     try:
-        if features.shape[1] < MANY_PARTS:
+        if features.shape[1] < MANY_COLUMNS:
             return np.asarray(np.linalg.solve(features, cross), dtype=np.float64)
         pairs = zip(features, cross, strict=True)
         factors = [(cho_factor(a, lower=True, check_finite=False), b) for a, b in pairs]

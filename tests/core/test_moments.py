@@ -83,3 +83,30 @@ def test_nuisance_columns_that_are_all_zero_change_nothing():
     z, y, w, _ = rows()
     with_zeros = Moments.of_rows(z, y, w, np.zeros((len(z), 3)))
     assert np.allclose(with_zeros.adjusted().gram, Moments.of_rows(z, y, w).gram)
+
+
+def test_masks_beside_double_columns_are_added_up_as_in_double_precision():
+    rng = np.random.default_rng(0)
+    z = rng.integers(0, 2, (9000, 5)).astype(np.uint8)
+    y, n = rng.normal(size=(9000, 2)), rng.normal(size=(9000, 3))
+    moments = Moments.of_rows(z, y, np.ones(9000), n)
+    design = np.column_stack([np.ones(9000), z, y, n])
+    assert np.allclose(moments.gram[0], design.T @ design, rtol=1e-12, atol=1e-9)
+    assert np.array_equal(moments.gram[0, :6, :6], (design.T @ design)[:6, :6])
+
+
+def test_many_nuisance_columns_leave_what_few_would():
+    rng = np.random.default_rng(1)
+    z = rng.integers(0, 2, (500, 6)).astype(np.uint8)
+    y, n = rng.normal(size=(500, 1)), rng.normal(size=(500, 80))
+    design = np.column_stack([np.ones(500), z, y])
+    left = design - n @ np.linalg.lstsq(n, design, rcond=None)[0]
+    adjusted = Moments.of_rows(z, y, np.ones(500), n).adjusted()
+    assert np.allclose(adjusted.gram[0], left.T @ left, atol=1e-6)
+
+
+def test_moments_of_scores_and_squares_of_features_are_parts_of_the_whole():
+    moments = Moments.of_rows(*rows(n_nuisance=3))
+    assert np.allclose(moments.of_scores().score_squares(), moments.plain().score_squares())
+    features, _ = moments.centred()
+    assert np.array_equal(moments.feature_squares()[0], np.diagonal(features[0]))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_lime.core.image import compose as module
-from mlflow_lime.core.image.compose import compose
+from mlflow_lime.core.image.compose import Layers, compose
 
 DTYPES = ("?", "u1", "i1", "u2", ">u2", "i4", "u8", "f2", "f4", ">f4", "f8")
 
@@ -70,3 +70,17 @@ def test_a_fill_of_one_colour_needs_no_memory_of_its_own():
     compose(out, image=image, fill=fill, places=places, masks=masks)
     assert out.tobytes() == oracle(image, fill, places, masks).tobytes()
     assert fill.strides == (0, 0, 4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_layers_laid_out_once_serve_every_batch(dtype):
+    rng = np.random.default_rng(0)
+    image, fill = (rng.integers(0, 255, (1, 60, 3)).astype(dtype) for _ in range(2))
+    places = rng.integers(-1, 4, 60).astype(np.int32)
+    layers = Layers.of(image, fill, places)
+    for n_rows in (1, 9, 70):
+        masks = rng.integers(0, 2, (n_rows, 4)).astype(np.uint8)
+        out = np.empty((n_rows, 1, 60, 3), dtype=dtype)
+        layers.write(out, masks)
+        kept = np.hstack([masks, np.ones((n_rows, 1), np.uint8)])[:, places] == 1
+        assert np.array_equal(out, np.where(kept[:, None, :, None], image, fill))
