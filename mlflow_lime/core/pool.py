@@ -1,6 +1,7 @@
 """Blocks of perturbed rows of many instances, predicted together."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,9 @@ __all__ = ["SIZES", "Answer", "BlockSize", "Pool", "predict_draws"]
 SIZES = (4096, 16384, 1024)
 """Rows of a call that are tried, in this order, unless the domain knows better."""
 
+TRIALS = 2
+"""Calls of each size before the fastest is kept."""
+
 LARGEST = 16384
 """Rows of a call beyond which none is tried."""
 
@@ -34,6 +38,8 @@ class BlockSize:
         Rows of a call that are tried, in this order, where none is configured.
     pace : dict of int to float
         Best seconds a row seen at each size.
+    trials : dict of int to int
+        Calls of each size; two are made before sizes are compared, because one may be unlucky.
     warm : bool
         Whether there was a call before.
     """
@@ -41,6 +47,7 @@ class BlockSize:
     fixed: int | None
     sizes: tuple[int, ...] = SIZES
     pace: dict[int, float] = field(default_factory=dict)
+    trials: Counter[int] = field(default_factory=Counter)
     warm: bool = False
 
     def rows(self, most: int) -> int:
@@ -49,21 +56,23 @@ class BlockSize:
             return min(self.fixed, most)
         fitting = [size for size in self.sizes if size <= most]
         for size in fitting:
-            if size not in self.pace:
+            if self.trials[size] < TRIALS:
                 return size
         known = {size: pace for size, pace in self.pace.items() if size <= most}
         best = min(known, key=known.__getitem__, default=most)
         # While the largest is the fastest, a larger one may be faster still.
-        climbs = best == max(self.pace, default=0) and 4 * best <= min(most, LARGEST)
-        return 4 * best if climbs else best
+        larger = 4 * best
+        untried = best in known and self.trials[larger] < TRIALS
+        return larger if untried and larger <= min(most, LARGEST) else best
 
     def record(self, n_rows: int, seconds: float) -> None:
         """Take note of a call; the first, which warms up, and odd sizes do not count."""
         if not self.warm:
             self.warm = True
             return
-        for size in {*self.sizes, 4 * max(self.pace, default=0)}:
+        for size in {*self.sizes, *(4 * size for size in self.pace)}:
             if 0.5 * size <= n_rows <= size:
+                self.trials[size] += 1
                 pace = seconds / n_rows
                 self.pace[size] = min(pace, self.pace.get(size, pace))
 

@@ -79,7 +79,7 @@ def test_sizes_are_tried_before_the_fastest_is_kept():
     size = BlockSize(None)
     size.record(4096, 100.0)  # warms up
     pace = dict(zip(SIZES, (2.0, 1.0, 4.0), strict=True))
-    for tried in SIZES:
+    for tried in np.repeat(SIZES, 2).tolist():
         assert size.rows(10**6) == tried
         size.record(tried, pace[tried] * tried)
     assert size.rows(10**6) == SIZES[1]
@@ -89,11 +89,19 @@ def test_sizes_are_tried_before_the_fastest_is_kept():
 def test_sizes_grow_while_that_pays():
     size = BlockSize(None, (32, 8, 128), warm=True)
     asked = []
-    for _ in range(9):
+    for _ in range(13):
         asked.append(size.rows(10**6))
         size.record(asked[-1], 1.0 + 0.001 * asked[-1] + 1e-6 * asked[-1] ** 2)
-    assert asked == [32, 8, 128, 512, 2048, 512, 512, 512, 512]
+    assert asked == [32, 32, 8, 8, 128, 128, 512, 2048, 2048, 512, 512, 512, 512]
     assert size.rows(300) == 128
+
+
+def test_one_slow_call_does_not_rule_a_size_out():
+    size = BlockSize(None, (32, 8), warm=True)
+    for n_rows, seconds in ((32, 900.0), (32, 1.0), (8, 4.0), (8, 4.0)):
+        assert size.rows(40) == n_rows
+        size.record(n_rows, seconds)
+    assert size.rows(40) == 32
 
 
 def test_a_configured_size_is_kept():
