@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -89,11 +90,12 @@ def _log_pictures(client: MlflowClient, pictures: Sequence[Picture], to: Destina
         return
     from PIL import Image
 
-    before = {PurePosixPath(file.path).name for file in client.list_artifacts(to.run_id, "images")}
+    before = [PurePosixPath(file.path).name for file in client.list_artifacts(to.run_id, "images")]
     for picture in pictures:
-        start = f"{picture.key.replace('/', '~')}+step+{picture.step}+"
-        # The small copy is written last.
-        if not any(name.startswith(start) and name.endswith(".webp") for name in before):
+        # MLflow's signs between the words differ by version; the small copy is written last.
+        words = [re.escape(word) for word in (*picture.key.split("/"), "step", str(picture.step))]
+        logged = re.compile(rf"{'.'.join(words)}\W.*\.webp")
+        if not any(logged.fullmatch(name) for name in before):
             with Image.open(io.BytesIO(picture.png)) as image:
                 client.log_image(
                     to.run_id,

@@ -125,7 +125,7 @@ def test_options_that_make_no_sense_are_refused(options, message):
     weights=st.lists(st.floats(-1, 1).filter(bool), min_size=6, max_size=6, unique_by=abs),
     mode=st.sampled_from([(True, False), (False, True), (False, False)]),
     num_parts=st.integers(1, 7),
-    least=st.sampled_from([0.0, 0.1234, 0.5]),
+    least=st.sampled_from([0.0, 0.123456789, 0.487654321]),  # lime leaves out what equals it
 )
 def test_the_mask_is_that_of_lime(weights, mode, num_parts, least):
     segments = np.arange(24).reshape(4, 6) // 4

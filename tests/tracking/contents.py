@@ -77,7 +77,8 @@ def register(info: Any, name: str) -> str:
 
 def artifacts(run_id: str) -> dict[str, bytes]:
     """Return every artifact of a run, by path."""
-    folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/"))
+    # Not by download, which in old versions refuses the names of the image grid.
+    folder = Path(mlflow.get_run(run_id).info.artifact_uri.removeprefix("file://"))
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

@@ -232,11 +232,13 @@ MODES = {
 @pytest.mark.parametrize("mode", MODES)
 def test_the_model_gets_the_mode_and_the_pixels_of_the_file(mode):
     image = MODES[mode]
-    pixels, file = read_bytes(as_file(image, "PNG"))
+    content = as_file(image, "PNG")
+    pixels, file = read_bytes(content)
     assert file.mode == image.mode == mode
     assert np.array_equal(pixels, np.asarray(image))
     with Image.open(io.BytesIO(encode(pixels, file))) as again:
-        assert again.mode == mode
+        # Old versions of Pillow read the 16 bits of a file as 32.
+        assert again.mode == Image.open(io.BytesIO(content)).mode
         assert np.array_equal(np.asarray(again), np.asarray(image))
 
 
