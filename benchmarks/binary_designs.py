@@ -41,7 +41,8 @@ from mlflow_lime.core.arrays import orthogonal_runs
 from mlflow_lime.core.masks import enumerate_masks
 from mlflow_lime.core.options import Sampling
 
-NEWS = Path("../shared/data/newsgroups_atheism_christian/20news_atheism_christian.jsonl.gz")
+FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
+NEWS = FOLDER / "newsgroups_atheism_christian" / "20news_atheism_christian.jsonl.gz"
 TOP = 5
 
 
@@ -243,7 +244,9 @@ def main() -> None:
         image_gain(options.quick)
     if options.only in (None, "hard"):
         hard_gain(options.quick)
-    if options.only in (None, "texts") and options.news.exists():
+    if options.only in (None, "texts") and not options.news.exists():
+        print(f"\nTexts: left out, there is no {options.news}")
+    elif options.only in (None, "texts"):
         news = News(options.news)
         text_tables(news, options.quick)
         text_laws(news, options.quick)
