@@ -159,6 +159,7 @@ def domain_from_config(
     layout: Layout,
     *,
     pins: Pins | None = None,
+    cuts: Mapping[str, Mapping[str, Any]] | None = None,
     code: Mapping[str, Any] | None = None,
     pipeline: TextPipeline | None = None,
     why: str = "",
@@ -172,6 +173,8 @@ def domain_from_config(
         What the columns hold.
     pins : mapping of str to mapping of str to object, optional
         Part definitions that were pinned, by column and digest of its content.
+    cuts : mapping of str to mapping of str to JSON values, optional
+        How these were found, by column.
     code : mapping of str to callable, optional
         What the references of `code_references` name, imported.
     pipeline : TextPipeline, optional
@@ -179,7 +182,7 @@ def domain_from_config(
     why : str
         Why there is no such pipeline, for the recipe.
     """
-    pins, code = pins or {}, code or {}
+    pins, cuts, code = pins or {}, cuts or {}, code or {}
     children = []
     if layout.background is not None:
         table = _table_domain(config, layout.background, mixed=not layout.is_table)
@@ -195,6 +198,7 @@ def domain_from_config(
             code.get(config.text.parts, config.text.parts),
             mask=config.text.mask,
             pinned=pins.get(str(column)),
+            pinned_as=cuts.get(str(column)),
             pipeline=pipeline,
             why=why,
         )
@@ -206,6 +210,7 @@ def domain_from_config(
             n_segments=config.image.count,
             absent=_absent(config),
             pinned={k: labels_from_json(v) for k, v in pins.get(image.name, {}).items()},
+            pinned_as=cuts.get(image.name),
         )
         children.append(Child(image.name, image.columns, pictures))
     return JointDomain(children, layout.columns, dtypes=layout.dtypes, bare=layout.bare)

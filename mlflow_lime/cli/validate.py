@@ -178,12 +178,16 @@ def _content_lines(questions: "Questions", config: "Config", *, inherited: bool)
     if layout.texts:
         absent = "removed" if config.text.mask is None else f"replaced by {config.text.mask!r}"
         names = _listed([str(name) for name in layout.texts])
-        yield from fact("text", f"{names}: {config.text.parts}, absent ones {absent}")
+        cut = questions.reference.cuts.get(str(layout.texts[0]), {})
+        parts = cut.get("parts", config.text.parts)
+        yield from fact("text", f"{names}: {parts}, absent ones {absent}")
     if layout.images:
         names = _listed([image.name for image in layout.images])
         form = layout.images[0].form.kind
-        chosen = f"{config.image.segments}, absent ones {config.image.absent}"
-        yield from fact("image", f"{names} ({form}): {chosen}")
+        cut = questions.reference.cuts.get(layout.images[0].name, {})
+        segments = cut.get("segments", config.image.segments)
+        absent = f"absent ones {config.image.absent}"
+        yield from fact("image", f"{names} ({form}): {segments}, {absent}")
     if counts and not layout.is_table:
         low, high = min(counts), max(counts)
         many = f"{low}" if low == high else f"{low} to {high}"

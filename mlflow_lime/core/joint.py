@@ -26,6 +26,11 @@ _MIXER = np.uint64(0x9E3779B97F4A7C15)
 class Cutting(Protocol):
     """A domain that cuts each instance into parts of its own."""
 
+    @property
+    def cut(self) -> dict[str, Any]:
+        """How instances that are not pinned are cut, as plain JSON values."""
+        ...
+
     def pin(self, subject: Subject) -> Any:
         """Return how an instance is cut: spans of a text, or labels of the pixels."""
         ...
@@ -185,6 +190,15 @@ class JointDomain:
             child.name: {"digest": own.digest, "parts": _as_json(child.domain.pin(own))}
             for child, own in named
             if isinstance(child.domain, Cutting) and own.n_active
+        }
+
+    @property
+    def cuts(self) -> dict[str, dict[str, Any]]:
+        """How instances are cut into parts where nothing is pinned, by column."""
+        return {
+            child.name: child.domain.cut
+            for child in self.children
+            if isinstance(child.domain, Cutting)
         }
 
     # Writing

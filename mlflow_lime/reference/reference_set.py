@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import pandas as pd
@@ -57,6 +57,8 @@ class ReferenceSet:
     parts : tuple of (mapping of str to object) or None
         Part definitions of each instance by column, as plain JSON values; None where they were not
         stored, or for plain tables.
+    cuts : mapping of str to mapping of str to JSON values
+        How the parts were found, by column, such as ``{"parts": "words"}``.
 
     Notes
     -----
@@ -75,6 +77,7 @@ class ReferenceSet:
     inputs: pd.DataFrame | None
     part_digests: tuple[str, ...] = ()
     parts: tuple[Mapping[str, Any], ...] | None = None
+    cuts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def pin(
@@ -131,11 +134,14 @@ class ReferenceSet:
         pinned = replace(self, labels=tuple(tuple(item) for item in labels))
         return pinned.restricted(self.store_inputs)
 
-    def with_parts(self, parts: Sequence[Mapping[str, Any]]) -> Self:
+    def with_parts(
+        self, parts: Sequence[Mapping[str, Any]], cuts: Mapping[str, Mapping[str, Any]]
+    ) -> Self:
         """Return the set with the part definitions pinned, one mapping of columns an instance."""
         return replace(
             self,
             parts=tuple(parts),
+            cuts=cuts,
             part_digests=tuple(parts_digest(item) for item in parts),
         )
 
@@ -183,6 +189,7 @@ class ReferenceSet:
         if not self.layout.is_table:
             data["layout"] = self.layout.to_dict()
             data["part_digests"] = self.part_digests
+            data["cuts"] = self.cuts
         text = json.dumps(data, ensure_ascii=False, indent=1)
         files = {REFERENCE_FILE: text.encode()}
         if self.store_inputs == "full" and self.inputs is not None:
@@ -265,6 +272,7 @@ class ReferenceSet:
             inputs=_inputs(files, content, layout, data),
             part_digests=tuple(content.get("part_digests", ())),
             parts=_parts(files, content),
+            cuts=content.get("cuts", {}),
         )
         if found.digest != content["digest"]:
             msg = (

@@ -92,6 +92,11 @@ def pin_reference(
         Returns the background of the tabular columns of a layout; called only if there are any.
     data : LoadedData, optional
         Where the frame came from.
+
+    Raises
+    ------
+    DataError
+        If none of the picked texts and images can be explained.
     """
     bare, folder = (data.bare, data.folder) if data is not None else (False, None)
     layout = layout_of(features, config, scorer, bare=bare)
@@ -101,8 +106,18 @@ def pin_reference(
     domain = pinned_domain(reference, config)
     subjects = domain.subjects(reference.inputs, reference.keys)
     if isinstance(domain, JointDomain):
-        reference = reference.with_parts([domain.pins(subject) for subject in subjects])
+        _require_parts(subjects)
+        pins = [domain.pins(subject) for subject in subjects]
+        reference = reference.with_parts(pins, domain.cuts)
     return reference.with_labels(_labels(reference, domain, subjects, scorer, config))
+
+
+def _require_parts(subjects: list[Subject]) -> None:
+    """Refuse to pin instances none of which could ever be explained."""
+    if not any(subject.n_active for subject in subjects):
+        why = "; ".join(subjects[0].notes) or "no part can be varied"
+        msg = f"none of the {len(subjects)} picked instances can be explained; the first: {why}"
+        raise DataError(msg)
 
 
 def pin_instances(

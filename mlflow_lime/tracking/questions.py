@@ -133,7 +133,13 @@ def pinned_domain(
         for column, definition in item.items():
             pins.setdefault(column, {})[definition["digest"]] = definition["parts"]
     return domain_from_config(
-        config, reference.layout, pins=pins, code=_code(config), pipeline=pipeline, why=why
+        config,
+        reference.layout,
+        pins=pins,
+        cuts=reference.cuts,
+        code=_code(config),
+        pipeline=pipeline,
+        why=why,
     )
 
 
@@ -170,18 +176,53 @@ def ask(reference: ReferenceSet, scorer: ScoringFunction, config: Config) -> Que
         class_names=scorer.class_names,
         code=_code(config),
     )
-    subjects = _subjects(reference, domain)
+    overruled = _other_wishes(reference, domain, config)
+    subjects = _subjects(reference, domain, overruled)
     return Questions(
         reference=reference,
         explainer=explainer,
         subjects=subjects,
         labels=_with_own_prediction(reference, explainer, subjects, config),
         scoring=scorer.describe(),
-        notes=scorer.notes,
+        notes=(*scorer.notes, *overruled),
     )
 
 
-def _subjects(reference: ReferenceSet, domain: Domain) -> tuple[Subject, ...]:
+def _other_wishes(reference: ReferenceSet, domain: Domain, config: Config) -> tuple[str, ...]:
+    """Return a note for each choice of the configuration that the reference set overrules."""
+    layout = reference.layout
+    pairs: list[tuple[str, Any, Any]] = []
+    for column, wish in domain.cuts.items() if isinstance(domain, JointDomain) else ():
+        known = reference.cuts.get(column, wish)
+        pairs += [(f"{_KEYS[key]} of {column!r}", wish[key], known[key]) for key in wish]
+    pixels = [column for image in layout.images for column in image.columns]
+    for key, chosen, found in (
+        ("text.columns", config.text.columns, layout.texts),
+        ("image.columns", config.image.columns, pixels),
+    ):
+        if chosen != "auto":
+            wanted = [] if chosen == "none" else sorted(chosen)
+            pairs.append((key, wanted, sorted(map(str, found))))
+    for image in layout.images:
+        if config.image.channels != "auto":
+            pairs.append(("image.channels", config.image.channels, image.form.channels))
+        if config.image.shape is not None:
+            pairs.append(("image.shape", config.image.shape, image.form.shape))
+    return tuple(
+        f"{what} is pinned as {shorten(known)}, so {shorten(wish)} is not used; replace the "
+        "reference set (--new-reference) to change it"
+        for what, wish, known in pairs
+        if wish != known
+    )
+
+
+_KEYS = {"parts": "text.parts", "segments": "image.segments", "n_segments": "image.count"}
+"""Keys of the configuration that say how a text or an image is cut."""
+
+
+def _subjects(
+    reference: ReferenceSet, domain: Domain, overruled: Sequence[str]
+) -> tuple[Subject, ...]:
     """Return the instances, cut into parts as they were when they were pinned."""
     if reference.inputs is None:
         return ()
@@ -196,6 +237,7 @@ def _subjects(reference: ReferenceSet, domain: Domain) -> tuple[Subject, ...]:
                 f"were pinned: {shorten(wrong)}; restore the tokeniser or the segmentation (its "
                 "code, options, and version), or replace the reference set"
             )
+            msg = "; ".join((msg, *overruled))
             raise DigestMismatchError(msg)
     return tuple(subjects)
 

@@ -93,6 +93,8 @@ class MaskedImage:
         What replaces absent segments; see `mlflow_lime.core.image.absent.Absence`.
     pinned : mapping of str to array_like of int, optional
         Labels (height, width) by the digest of an image, used in place of `segments`.
+    pinned_as : mapping of str to JSON values, optional
+        The `cut` of the domain that found them, where it is another one.
     max_pixels : int, default 40,000,000
         Files with more pixels are refused before they are decoded.
 
@@ -120,12 +122,14 @@ class MaskedImage:
         n_segments: int = 50,
         absent: Absent = "mean",
         pinned: Mapping[str, Any] | None = None,
+        pinned_as: Mapping[str, Any] | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.form = form or ImageForm()
         self.segmenter = Segmenter(segments, n_segments)
         self.absence = Absence(absent)
         self.pinned = dict(pinned or {})
+        self.pinned_as = dict(pinned_as or self.cut)
         self.max_pixels = max_pixels
         self._folder: str | None = None
         self._laid: tuple[Picture, Layers] | None = None  # those of the image before
@@ -215,6 +219,11 @@ class MaskedImage:
             f"them (absent: {self.absence.method}) equals their pixels: {which}{more}; choose "
             "another absent to test them, such as blur or a colour",
         )
+
+    @property
+    def cut(self) -> dict[str, Any]:
+        """How images that are not pinned are cut, as plain JSON values."""
+        return self.segmenter.recipe()
 
     def pin(self, subject: Subject) -> NDArray[np.int32]:
         """Return the labels of an image, shape (height, width), for `pinned`.
@@ -346,7 +355,8 @@ class MaskedImage:
 
     def recipe(self) -> dict[str, Any]:
         """Return the choices that determine the perturbed images."""
-        return {"domain": "image", **self.segmenter.recipe(), **self.absence.recipe()}
+        how = self.pinned_as if self.pinned else self.cut
+        return {"domain": "image", **how, **self.absence.recipe()}
 
 
 def image_digests(instances: Any, form: ImageForm, *, max_pixels: int = MAX_PIXELS) -> list[str]:

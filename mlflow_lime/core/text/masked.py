@@ -70,6 +70,8 @@ class MaskedText:
     pinned : mapping of str to list of [start, end, part], optional
         Spans that were found earlier, by the digest of the text, see `pin`. They are used in place
         of another cut.
+    pinned_as : mapping of str to JSON values, optional
+        The `cut` of the domain that found them, where it is another one.
     pipeline : TextPipeline, optional
         The model, if perturbed texts may be given to it as sparse rows.
     why : str, default "no pipeline given"
@@ -91,6 +93,7 @@ class MaskedText:
         *,
         mask: str | None = None,
         pinned: Pinned | None = None,
+        pinned_as: Mapping[str, Any] | None = None,
         pipeline: TextPipeline | None = None,
         why: str = "no pipeline given",
     ) -> None:
@@ -98,6 +101,7 @@ class MaskedText:
         self.parts = parts
         self.mask = mask or None
         self.pinned = dict(pinned or {})
+        self.pinned_as = dict(pinned_as or self.cut)
         self.pipeline = pipeline
         self.why = why
         # Models of strings may be slow and large; sparse rows are neither, and a call has a price.
@@ -136,7 +140,8 @@ class MaskedText:
         fixed = [j for j, part in enumerate(cut.texts) if part == self.mask]
         active = np.setdiff1d(np.arange(len(cut.texts)), fixed).astype(np.intp)
         rows, why = self._rows(text, digest, cut, active, analyzer)
-        readings = _readings(cut, numbered=self.parts != "words")
+        how = self.pinned_as if digest in self.pinned else self.cut
+        readings = _readings(cut, numbered=how["parts"] != "words")
         if fixed:
             notes.append("not varied: parts that equal the mask")
         n_bytes = len(text.encode("utf-8", "surrogatepass"))
@@ -191,6 +196,11 @@ class MaskedText:
         if len(active) == 0:
             return None, "no part can be varied"
         return self.pipeline.plan(analyzer, text, cut, active, self.mask, int(digest, 16))
+
+    @property
+    def cut(self) -> dict[str, Any]:
+        """How texts that are not pinned are cut, as plain JSON values."""
+        return {"parts": callable_name(self.parts) if callable(self.parts) else self.parts}
 
     def pin(self, subject: Subject) -> list[list[int]]:
         """Return the spans of a subject, for `pinned` of a later domain."""
@@ -280,8 +290,8 @@ class MaskedText:
 
     def recipe(self) -> dict[str, Any]:
         """Return the choices that determine the perturbed texts."""
-        parts = callable_name(self.parts) if callable(self.parts) else self.parts
-        return {"domain": "text", "parts": parts, "mask": self.mask}
+        how = self.pinned_as if self.pinned else self.cut
+        return {"domain": "text", **how, "mask": self.mask}
 
 
 def text_digest(text: Any) -> str:
