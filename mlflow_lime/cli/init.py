@@ -25,7 +25,7 @@ _SOURCES = {
 }
 """Where the store may hold rows, best first, and what a person calls it."""
 
-_NO_DATA = "no rows for this model in MLflow: set data.source to a .csv or .parquet file"
+_NO_DATA = "no rows for this model in MLflow: set data.source to a file (.csv, .parquet, .npz)"
 _LABELS = ("target", "label", "labels", "y", "class", "outcome")
 _LISTED = 40
 

@@ -16,6 +16,7 @@ from mlflow_lime.core.image.masked import image_digests
 from mlflow_lime.core.image.pins import file_content
 from mlflow_lime.core.joint import joint_digest
 from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.columns import with_columns
 from mlflow_lime.core.tabular.table import Table, require_columns, row_digest
 from mlflow_lime.core.text.masked import text_digest
 from mlflow_lime.errors import DataError, shorten
@@ -148,7 +149,7 @@ class Layout:
             for image in self.images
             if image.form.kind == "path"
         }
-        return _with_columns(frame, changed)
+        return with_columns(frame, changed)
 
     def digests(self, frame: pd.DataFrame) -> list[str]:
         """Return the hash of each instance's content, 32 hexadecimal digits."""
@@ -228,7 +229,7 @@ class Layout:
             for image in self.images
             if image.form.kind == "array"
         }
-        return _with_columns(frame, changed)
+        return with_columns(frame, changed)
 
     def restore(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return instances as they were before `store` and Parquet."""
@@ -248,7 +249,7 @@ class Layout:
             if image.form.kind == "array":
                 cells = [_unpacked(cell) for cell in frame[image.columns[0]].tolist()]
                 changed[image.columns[0]] = pd.Series(cells, frame.index, dtype=object)
-        return _with_columns(frame, changed)
+        return with_columns(frame, changed)
 
 
 def require_text(series: "pd.Series[Any]") -> None:
@@ -279,15 +280,6 @@ def _types_again(values: "pd.Series[Any]", known: Any) -> "pd.Series[Any]":
     if pd.api.types.is_object_dtype(known) and isinstance(values.dtype, pd.StringDtype):
         return values.astype(object).where(values.notna(), None)
     return values
-
-
-def _with_columns(frame: pd.DataFrame, changed: Mapping[Any, Any]) -> pd.DataFrame:
-    """Return a frame with other values in some columns, whatever their names are."""
-    if changed:
-        frame = frame.copy(deep=False)
-    for column, values in changed.items():
-        frame[column] = values
-    return frame
 
 
 def _plain(name: Hashable) -> Any:

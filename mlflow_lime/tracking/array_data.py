@@ -1,6 +1,5 @@
 """Instances that come as arrays: images, or the rows of a matrix, with or without labels."""
 
-from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlflow_lime.core.tabular.columns import with_columns
 from mlflow_lime.errors import DataError, shorten
 from mlflow_lime.tracking.sampled_rows import choose_rows
 
@@ -18,7 +18,6 @@ __all__ = [
     "dense_cells",
     "frame_of_array",
     "listed_cells",
-    "with_cells",
     "write_arrays",
 ]
 
@@ -70,16 +69,7 @@ def dense_cells(frame: pd.DataFrame) -> pd.DataFrame:
         for column, values in frame.items()
         if values.dtype == object and any(_is_nested(cell) for cell in values.head(8))
     }
-    return with_cells(frame, nested)
-
-
-def with_cells(frame: pd.DataFrame, changed: Mapping[Hashable, Any]) -> pd.DataFrame:
-    """Return a frame with other values in some columns, whatever their names are."""
-    if changed:
-        frame = frame.copy(deep=False)
-    for column, values in changed.items():
-        frame[column] = values
-    return frame
+    return with_columns(frame, nested)
 
 
 def listed_cells(frame: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +80,7 @@ def listed_cells(frame: pd.DataFrame) -> pd.DataFrame:
         if values.dtype == object
         and any(isinstance(cell, np.ndarray) and cell.ndim > 1 for cell in values)
     }
-    return with_cells(frame, listed)
+    return with_columns(frame, listed)
 
 
 def _listed(cell: Any) -> Any:

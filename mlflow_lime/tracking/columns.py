@@ -12,8 +12,8 @@ from mlflow_lime.configured import plan_columns
 from mlflow_lime.core.image.recognise import image_kind
 from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.tabular.columns import with_columns
 from mlflow_lime.errors import DataError, did_you_mean, shorten
-from mlflow_lime.tracking.array_data import with_cells
 from mlflow_lime.tracking.data import LoadedData
 from mlflow_lime.tracking.scoring_function import ScoringFunction
 
@@ -58,8 +58,18 @@ def feature_frame(
     return frame.loc[:, list(columns)]
 
 
-def refuse_unknown_columns(frame: pd.DataFrame, config: Config, scorer: ScoringFunction) -> None:
+def refuse_unknown_columns(
+    frame: pd.DataFrame, config: Config, scorer: ScoringFunction, *, bare: bool = False
+) -> None:
     """Refuse data with columns of which nobody said what they are.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    config : Config
+    scorer : ScoringFunction
+    bare : bool, default False
+        Whether the data came as an array of images, which are its first column.
 
     Raises
     ------
@@ -67,7 +77,8 @@ def refuse_unknown_columns(frame: pd.DataFrame, config: Config, scorer: ScoringF
         If the model does not read a column, and the configuration does not name it.
     """
     data = config.data
-    known = {*(scorer.columns or frame.columns), data.target, data.id, *data.drop}
+    read = scorer.columns or (frame.columns[:1] if bare else frame.columns)
+    known = {*read, data.target, data.id, *data.drop}
     extra = [name for name in frame.columns if name not in known]
     if extra:
         msg = (
@@ -89,7 +100,7 @@ def few_rows(features: pd.DataFrame, config: Config, data: LoadedData) -> Any:
     if config.image.columns == "none":
         return rows
     paths = [name for name in rows.columns if image_kind(rows[name].tolist()) == "path"]
-    return with_cells(rows, {name: _absolute(rows[name], data.folder) for name in paths})
+    return with_columns(rows, {name: _absolute(rows[name], data.folder) for name in paths})
 
 
 def layout_of(
@@ -124,7 +135,7 @@ def with_absolute_paths(frame: pd.DataFrame, layout: Layout, folder: Path | None
         for image in layout.images
         if image.form.kind == "path"
     }
-    return with_cells(frame, changed)
+    return with_columns(frame, changed)
 
 
 def _absolute(cells: "pd.Series[Any]", folder: Path | None) -> list[Any]:

@@ -53,7 +53,7 @@ def new_reference(
     features = feature_frame(frame, config, None)
     scorer = load_scorer(ref.uri, config, few_rows(features, config, data))
     if config.data.source not in UNATTENDED:
-        refuse_unknown_columns(frame, config, scorer)
+        refuse_unknown_columns(frame, config, scorer, bare=data.bare)
     features = feature_frame(frame, config, scorer)
     notes = list(data.notes)
 

@@ -37,7 +37,7 @@ def test_an_input_example_is_found(lime):
 
 def test_a_model_without_data_says_what_to_set(lime):
     result = lime("init", "models:/bare/1", "-o", "bare.yaml")
-    assert "set data.source to a .csv or .parquet file" in result.output
+    assert "set data.source to a file (.csv, .parquet, .npz)" in result.output
     assert "validate models:/bare/1 --config bare.yaml" in result.output
     assert load_config("bare.yaml") == Config(models="bare")
     assert "Its signature names no columns" in Path("bare.yaml").read_text()

@@ -701,6 +701,37 @@ def test_segments_that_changed_are_noticed_where_they_are_not_stored(pictures, l
         review(version(), image={"count": 8}, **options)
 
 
+class Upper(mlflow.pyfunc.PythonModel):
+    """Reads an array of images; gives the brightness of the upper half."""
+
+    def predict(self, context, model_input, params=None):
+        bright = model_input[:, : model_input.shape[1] // 2].mean(axis=(1, 2, 3))
+        return np.stack([1 - bright, bright], axis=1)
+
+
+def test_images_that_cannot_be_explained_are_not_pinned(log, tmp_path):
+    images = np.random.default_rng(0).random((4, 16, 12, 7))
+    np.savez(tmp_path / "many.npz", image=images)
+    options = {"data": {"source": str(tmp_path / "many.npz")}, **CLASSES}
+    version = register(log(mlflow.pyfunc, None, python_model=Upper()), "many-channels")
+    with pytest.raises(DataError, match=r"none of the 4 .* set channels to first or last"):
+        review(version, **options)
+    done = review(version, image={"channels": "last", **GRID}, **options)
+    assert len(done.explanations) == 4
+    assert done.explanations[0].recipe["segments"] == "grid"
+
+
+def test_labels_beside_an_array_of_images_are_asked_for_by_name(log, tmp_path):
+    images = np.random.default_rng(0).random((4, 16, 12, 3))
+    np.savez(tmp_path / "labelled.npz", image=images, label=[0, 1, 0, 1])
+    data = {"source": str(tmp_path / "labelled.npz")}
+    version = log(mlflow.pyfunc, None, python_model=Upper())
+    with pytest.raises(DataError, match=r"does not read: \['label'\].* as data.target"):
+        review(version, data=data, **CLASSES)
+    done = review(version, data={**data, "target": "label"}, image=GRID, **CLASSES)
+    assert len(done.explanations) == 4
+
+
 # Interruptions
 
 MORTAL = """

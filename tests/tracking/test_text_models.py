@@ -643,6 +643,36 @@ def test_later_versions_answer_for_the_same_texts_and_parts(
     assert bool(inputs) == (store_inputs == "full")
 
 
+def test_another_cut_than_the_pinned_one_changes_no_name_and_is_noted(secret, sklearn_log):
+    model, data = secret
+    first = review(register(sklearn_log(model), "other-cut"), data=data)
+    wish = {"parts": "sentences", "columns": ["reveiw"]}
+    second = review(register(sklearn_log(model), "other-cut"), data=data, text=wish)
+    for a, b in zip(first.explanations, second.explanations, strict=True):
+        assert a.parts == b.parts
+        assert a.names == b.names
+        assert b.recipe["parts"] == "words"
+    (column,) = {content.column for content in first.explanations[0].contents}
+    cut, columns = (note for note in second.notes if "is pinned as" in note)
+    assert cut.startswith(
+        f"text.parts of {column!r} is pinned as 'words', so 'sentences' is not used; replace the"
+    )
+    assert columns.startswith(f"text.columns is pinned as [{column!r}], so ['reveiw'] is not used")
+    assert not any("pinned as" in note for note in first.notes)
+
+
+def test_another_cut_where_parts_are_not_stored_is_named(secret, sklearn_log):
+    model, data = secret
+    options = {"data": data, "reference": {"store_inputs": "redacted"}}
+    review(register(sklearn_log(model), "other-cut-redacted"), **options)
+    with pytest.raises(DigestMismatchError, match="is pinned as 'words', so 'sentences' is not"):
+        review(
+            register(sklearn_log(model), "other-cut-redacted"),
+            text={"parts": "sentences"},
+            **options,
+        )
+
+
 def test_a_tokenizer_that_changed_is_noticed_where_parts_are_not_stored(
     secret, sklearn_log, module
 ):

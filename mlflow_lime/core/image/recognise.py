@@ -52,4 +52,5 @@ def _kind(value: Any) -> str | None:
 
 def _is_nested(array: Any) -> bool:
     """Return whether an array holds arrays, as Parquet gives nested lists back."""
-    return array.ndim == 1 and array.dtype == object and isinstance(array.item(0), np.ndarray)
+    nested = array.ndim == 1 and array.dtype == object and array.size > 0
+    return nested and isinstance(array.item(0), np.ndarray)

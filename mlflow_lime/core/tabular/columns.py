@@ -24,6 +24,7 @@ __all__ = [
     "format_edges",
     "format_value",
     "rank_codes",
+    "with_columns",
 ]
 
 
@@ -299,3 +300,12 @@ def format_edges(edges: list[float]) -> list[str]:
         if len(set(texts)) == len(set(edges)) and not any("e" in text for text in texts):
             return texts
     return [repr(edge) for edge in edges]
+
+
+def with_columns(frame: pd.DataFrame, changed: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return a frame with other values in some columns, whatever their names are."""
+    if changed:
+        frame = frame.copy(deep=False)
+    for column, values in changed.items():
+        frame[column] = values
+    return frame
