@@ -22,7 +22,7 @@ from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE, Ref
 from mlflow_lime.tracking.connection import impatient, quiet_downloads, translate_errors
 from mlflow_lime.tracking.versions import ModelVersionRef
 
-__all__ = ["Pin", "read_pin", "read_reference", "write_pin"]
+__all__ = ["Pin", "read_pin", "read_reference", "remove_pin", "write_pin"]
 
 Pin = tuple[str, str]
 """Digest of a reference set, and the run that holds it."""
@@ -52,6 +52,13 @@ def write_pin(client: MlflowClient, ref: ModelVersionRef, pin: Pin) -> None:
     """Pin a reference set to the registered model; nothing where there is none."""
     if ref.name is not None:
         client.set_registered_model_tag(ref.name, names.TAG_REFERENCE, "@".join(pin))
+
+
+def remove_pin(client: MlflowClient, ref: ModelVersionRef, digest: str) -> None:
+    """Take back the pin of a set; a pin of another set stays."""
+    pin = read_pin(client, ref)
+    if pin is not None and pin[0] == digest:
+        client.delete_registered_model_tag(str(ref.name), names.TAG_REFERENCE)
 
 
 def read_reference(

@@ -14,7 +14,7 @@ from mlflow_lime import names
 from mlflow_lime.config import Config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.errors import DigestMismatchError, ModelError
+from mlflow_lime.errors import DigestMismatchError, MlflowLimeError, ModelError
 from mlflow_lime.journal import Journal, journal_home
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.items import File, Item, Metric
@@ -26,7 +26,7 @@ from mlflow_lime.tracking.connection import (
     translate_errors,
 )
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
-from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, write_pin
+from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, remove_pin, write_pin
 from mlflow_lime.tracking.pinning import new_reference, read_again
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer, sample_inputs
 from mlflow_lime.tracking.review_runs import experiment_of, find_run, given_run, identity_of, key_of
@@ -165,6 +165,7 @@ class _Job:
     client: MlflowClient
     progress: bool | None
     notes: list[str] = field(default_factory=list)
+    answered: bool = False
 
     def run(self, pin: Pin | None, expected_digest: str | None) -> Review:
         started = time.perf_counter()
@@ -185,7 +186,7 @@ class _Job:
             return done
         identity = identity_of(self.ref, self.config, reference.digest)
         run = self._open_run(identity)
-        with self._guarded(run):
+        with self._guarded(run), self._tentative(reference if pin is None else None):
             self._note_origin(pin, run)
             if pin is None:
                 self._store(reference, run.info.run_id)
@@ -270,6 +271,20 @@ class _Job:
             self._close(run, "failed", "FAILED", str(error)[:4000])
             raise
 
+    @contextmanager
+    def _tentative(self, fresh: ReferenceSet | None) -> Iterator[None]:
+        """Take the pin of a new set back where the model answers for none of its instances.
+
+        The mistake may lie in the set, which a later attempt would then inherit.
+        """
+        try:
+            yield
+        except Exception:
+            if fresh is not None and not self.answered:
+                with impatient(), suppress(MlflowException, MlflowLimeError):
+                    remove_pin(self.client, self.ref, fresh.digest)
+            raise
+
     def _close(self, run: Run, status: str, run_status: str, reason: str) -> None:
         # A store that does not answer must not hide the error that is on its way.
         with impatient(), suppress(MlflowException):
@@ -307,9 +322,11 @@ class _Job:
             for outcome in journal.read()
             if isinstance(outcome, Explanation)
         }
+        self.answered = bool(known)
         try:
             for outcome in questions.answer(skip=set(known), progress=self.progress):
                 journal.add(outcome)
+                self.answered |= isinstance(outcome, Explanation)
                 known[outcome.key] = outcome
         except ModelError as error:
             if not known:

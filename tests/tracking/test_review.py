@@ -443,6 +443,19 @@ def test_when_all_fail_the_run_is_failed_and_says_why(desk):
     assert "lime/fidelity_r2" not in run.data.metrics
 
 
+def test_a_new_set_is_pinned_only_if_the_model_answers_for_it(desk):
+    uri = desk.register()
+    broken = desk.config(predict=write_hook(desk, BROKEN), task="classification")
+    with pytest.raises(ModelError, match="raised OSError"):
+        desk.explain(uri, broken)
+    assert names.TAG_REFERENCE not in desk.client.get_registered_model(desk.name).tags
+    first = desk.explain(uri)
+    with pytest.raises(ModelError, match="raised OSError"):
+        desk.explain(uri, broken)
+    tags = desk.client.get_registered_model(desk.name).tags
+    assert tags[names.TAG_REFERENCE].startswith(first.reference_digest)
+
+
 def test_when_all_fail_each_for_its_own_reason_that_is_logged_too(desk):
     uri = desk.register()
     desk.explain(uri, desk.config(labels=[1]))
