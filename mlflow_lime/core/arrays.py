@@ -13,6 +13,7 @@ from mlflow_lime.errors import DataError
 
 __all__ = [
     "binary_digits",
+    "enumerate_masks",
     "folded_columns",
     "linear_rows",
     "orthogonal_array",
@@ -23,6 +24,7 @@ __all__ = [
 
 MaskArray = NDArray[np.uint8]
 
+MAX_ENUMERATED_PARTS = 20
 MAX_ORTHOGONAL_PARTS = 1_023
 
 # Primitive polynomials over GF(2), by degree.
@@ -248,3 +250,29 @@ def binary_digits(numbers: NDArray[np.uint32], n_bits: int) -> MaskArray:
     """Return the lowest bits of numbers as columns, shape (n_numbers, n_bits)."""
     places = np.arange(n_bits, dtype=np.uint32)
     return (numbers[:, None] >> places & np.uint32(1)).astype(np.uint8)
+
+
+def enumerate_masks(n_parts: int) -> MaskArray:
+    """Return every mask of `n_parts` parts, in binary order.
+
+    Returns
+    -------
+    ndarray of uint8, shape (2**n_parts, n_parts)
+
+    Raises
+    ------
+    DataError
+        If there are more than 20 parts.
+
+    Examples
+    --------
+    >>> enumerate_masks(2).tolist()
+    [[0, 0], [1, 0], [0, 1], [1, 1]]
+    """
+    if not 0 <= n_parts <= MAX_ENUMERATED_PARTS:
+        msg = (
+            f"all masks can be enumerated for at most {MAX_ENUMERATED_PARTS} parts, got "
+            f"{n_parts}; use another design"
+        )
+        raise DataError(msg)
+    return binary_digits(np.arange(1 << n_parts, dtype=np.uint32), n_parts)

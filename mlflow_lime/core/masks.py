@@ -16,8 +16,9 @@ from scipy.special import erf, erfinv
 from scipy.stats import qmc
 
 from mlflow_lime.core.arrays import (
+    MAX_ENUMERATED_PARTS,
     MAX_ORTHOGONAL_PARTS,
-    binary_digits,
+    enumerate_masks,
     folded_columns,
     linear_rows,
     orthogonal_array,
@@ -49,7 +50,6 @@ DESIGNS: Final = ("exact", "orthogonal", "linear", "sobol", "stratified", "paire
 LEVELS: Final = 1024
 LOCAL_WIDTH: Final = 0.45
 """Width of the local law of tables; ``benchmarks/designs.py`` prints the table behind it."""
-MAX_ENUMERATED_PARTS: Final = 20
 MAX_SOBOL_DIMENSIONS: Final = 21_201
 
 LEVEL_BITS = 10
@@ -245,32 +245,6 @@ def choose_design(
     # A binary net of n rows has fewer than n distinct leading bits for its columns.
     n_dims = n_parts + (0 if n_draws == n_parts else n_draws) + 1
     return "sobol" if 4 * n_dims <= n_rows else "stratified"
-
-
-def enumerate_masks(n_parts: int) -> MaskArray:
-    """Return every mask of `n_parts` parts, in binary order.
-
-    Returns
-    -------
-    ndarray of uint8, shape (2**n_parts, n_parts)
-
-    Raises
-    ------
-    DataError
-        If there are more than 20 parts.
-
-    Examples
-    --------
-    >>> enumerate_masks(2).tolist()
-    [[0, 0], [1, 0], [0, 1], [1, 1]]
-    """
-    if not 0 <= n_parts <= MAX_ENUMERATED_PARTS:
-        msg = (
-            f"all masks can be enumerated for at most {MAX_ENUMERATED_PARTS} parts, got "
-            f"{n_parts}; use another design"
-        )
-        raise DataError(msg)
-    return binary_digits(np.arange(1 << n_parts, dtype=np.uint32), n_parts)
 
 
 # ------------------------------------------------------------------------------- checks
