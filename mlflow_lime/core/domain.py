@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from mlflow_lime.core.contents import Content
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import MaskBlock
+from mlflow_lime.errors import DataError
 
-__all__ = ["Domain", "Draw", "Subject"]
+__all__ = ["Domain", "Draw", "Subject", "instance_keys"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,3 +140,13 @@ class Domain(Protocol):
     def recipe(self) -> dict[str, Any]:
         """Return the choices that determine the perturbed inputs, as plain JSON values."""
         ...
+
+
+def instance_keys(keys: Sequence[str] | None, n_instances: int) -> Sequence[str]:
+    """Return one name for each instance: its position where none is given."""
+    if keys is None:
+        return [str(i) for i in range(n_instances)]
+    if len(keys) != n_instances:
+        msg = f"{len(keys)} keys are given for {n_instances} instances; give one for each"
+        raise DataError(msg)
+    return keys

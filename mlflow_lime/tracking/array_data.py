@@ -138,8 +138,7 @@ def array_file_rows(path: Path, most: int, seed: int) -> tuple[pd.DataFrame, int
         raise DataError(msg)
     main = max(arrays, key=lambda name: arrays[name].ndim)
     total = len(arrays[main])
-    row_bytes = max(1, arrays[main].nbytes // max(1, total))
-    rows = choose_rows(total, min(most, max(1, MOST_BYTES // row_bytes)), seed)
+    rows = _chosen(arrays[main], most, seed)
     frame, images = frame_of_array(arrays[main][rows])
     others = {name: array for name, array in arrays.items() if name != main}
     odd = [name for name, array in others.items() if array.shape != (total,)]
@@ -162,6 +161,10 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def write_arrays(path: Path, array: NDArray[Any], most: int, seed: int) -> None:
     """Write some of the instances of an array, chosen evenly at random."""
+    np.savez_compressed(path, image=array[_chosen(array, most, seed)])
+
+
+def _chosen(array: NDArray[Any], most: int, seed: int) -> NDArray[np.intp]:
+    """Return the rows of an array to keep, at most so many, within `MOST_BYTES`."""
     row_bytes = max(1, array.nbytes // max(1, len(array)))
-    rows = choose_rows(len(array), min(most, max(1, MOST_BYTES // row_bytes)), seed)
-    np.savez_compressed(path, image=array[rows])
+    return choose_rows(len(array), min(most, max(1, MOST_BYTES // row_bytes)), seed)

@@ -140,15 +140,15 @@ def _write(
     """Write rows or statistics below a folder, and return the path inside it."""
     name = STATISTICS_FILE if statistics_only else ROWS_FILE
     if not isinstance(data, pd.DataFrame):
-        name = ARRAYS_FILE
         if statistics_only:
             msg = "images have no statistics that could replace them; leave statistics_only out"
             raise DataError(msg)
+        path = folder / ARRAYS_FILE
+        path.parent.mkdir()
+        write_arrays(path, data, max_rows, seed)
+        return ARRAYS_FILE
     path = folder / name
     path.parent.mkdir()
-    if not isinstance(data, pd.DataFrame):
-        write_arrays(path, data, max_rows, seed)
-        return name
     if statistics_only:
         from mlflow_lime.configured import text_columns
         from mlflow_lime.core.tabular.background import Background

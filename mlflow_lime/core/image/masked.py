@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_lime.core.contents import ImageContent
-from mlflow_lime.core.domain import Draw, Subject
+from mlflow_lime.core.domain import Draw, Subject, instance_keys
 from mlflow_lime.core.image.absent import Absence, Absent, differing
 from mlflow_lime.core.image.cells import (
     Cell,
@@ -159,10 +159,7 @@ class MaskedImage:
         """
         cells = read_cells(instances, self.form, max_pixels=self.max_pixels)
         self.segmenter.require(len(cells))
-        if keys is not None and len(keys) != len(cells):
-            msg = f"{len(keys)} keys are given for {len(cells)} instances; give one for each"
-            raise DataError(msg)
-        names = keys or [str(i) for i in range(len(cells))]
+        names = instance_keys(keys, len(cells))
         return [
             self._subject(cell, str(name), i)
             for i, (cell, name) in enumerate(zip(cells, names, strict=True))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlflow_lime.core.domain import Draw, Subject
+from mlflow_lime.core.domain import Draw, Subject, instance_keys
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import LEVELS, MaskBlock
 from mlflow_lime.core.pool import SIZES
@@ -27,7 +27,6 @@ from mlflow_lime.core.tabular.columns import (
 from mlflow_lime.core.tabular.copula import correlate
 from mlflow_lime.core.tabular.masked import (
     SAMPLINGS,
-    instance_keys,
     make_subject,
     require_choice,
     require_correlation,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_lime.core.domain import Draw, Subject
+from mlflow_lime.core.domain import Draw, Subject, instance_keys
+from mlflow_lime.core.hashes import mix_bits
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import LEVELS, LOCAL_WIDTH, MaskBlock
 from mlflow_lime.core.pool import SIZES
@@ -20,7 +21,6 @@ from mlflow_lime.errors import DataError, did_you_mean
 __all__ = [
     "SAMPLINGS",
     "MaskedTable",
-    "instance_keys",
     "make_subject",
     "own_scores",
     "require_choice",
@@ -167,7 +167,7 @@ class MaskedTable:
                 if own < 0:  # a value of this instance alone
                     own = int(subject.digest[:12], 16) + LEVELS
                 codes = np.where(masks[:, j] == 1, own, part.codes[levels[:, j]].astype(np.int64))
-                total += _mix(codes.astype(np.uint64) + (np.uint64(j) << np.uint64(52)))
+                total += mix_bits(codes.astype(np.uint64) + (np.uint64(j) << np.uint64(52)))
             pieces.append(total)
         return np.concatenate(pieces)
 
@@ -234,16 +234,6 @@ def require_choice(name: str, value: str, known: Sequence[str]) -> None:
         raise DataError(msg + did_you_mean(value, known))
 
 
-def instance_keys(keys: Sequence[str] | None, n_instances: int) -> Sequence[str]:
-    """Return one name for each instance: its position where none is given."""
-    if keys is None:
-        return [str(i) for i in range(n_instances)]
-    if len(keys) != n_instances:
-        msg = f"{len(keys)} keys are given for {n_instances} instances; give one for each"
-        raise DataError(msg)
-    return keys
-
-
 def make_subject(
     table: Table, row: Row, key: str, texts: Sequence[str], fixed: dict[int, str]
 ) -> Subject:
@@ -276,10 +266,3 @@ def make_subject(
         content=row,
         notes=(*(f"not varied: {reason}" for reason in fixed.values()), *unseen),
     )
-
-
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return well-mixed 64-bit hashes (the finaliser of SplitMix64; Steele et al., 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

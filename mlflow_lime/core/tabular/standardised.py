@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlflow_lime.core.domain import Draw, Subject
+from mlflow_lime.core.domain import Draw, Subject, instance_keys
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.pool import SIZES
@@ -16,7 +16,6 @@ from mlflow_lime.core.tabular.columns import ColumnKind, as_numbers, as_series, 
 from mlflow_lime.core.tabular.copula import NORMAL_SCORES, correlate
 from mlflow_lime.core.tabular.masked import (
     SAMPLINGS,
-    instance_keys,
     make_subject,
     require_choice,
     require_correlation,

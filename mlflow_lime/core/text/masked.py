@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mlflow_lime.core.contents import TextContent
-from mlflow_lime.core.domain import Draw, Subject
+from mlflow_lime.core.domain import Draw, Subject, instance_keys
+from mlflow_lime.core.hashes import mix_bits
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.pool import SIZES
@@ -125,10 +126,7 @@ class MaskedText:
             If the instances are no sequence, or pinned spans do not fit their text.
         """
         texts = _texts(instances)
-        names = [str(i) for i in range(len(texts))] if keys is None else list(keys)
-        if len(names) != len(texts):
-            msg = f"{len(names)} keys are given for {len(texts)} instances; give one for each"
-            raise DataError(msg)
+        names = instance_keys(keys, len(texts))
         analyzer = None if self.pipeline is None else self.pipeline.analyzer()
         return [self._subject(t, key, analyzer) for t, key in zip(texts, names, strict=True)]
 
@@ -362,11 +360,4 @@ def _hashes(digest: str, masks: NDArray[np.uint8]) -> NDArray[np.uint64]:
     padded[:, : packed.shape[1]] = packed
     keys = np.random.Generator(np.random.PCG64(int(digest, 16)))
     numbers = keys.integers(0, 2**64, n_words, dtype=np.uint64)
-    return np.asarray(_mix(padded.view("<u8") ^ numbers).sum(axis=1, dtype=np.uint64))
-
-
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return well-mixed 64-bit hashes (the finaliser of SplitMix64; Steele et al., 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    return np.asarray(mix_bits(padded.view("<u8") ^ numbers).sum(axis=1, dtype=np.uint64))
