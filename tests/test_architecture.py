@@ -30,7 +30,7 @@ ALLOWED = {
 }
 """What each part of the package may import; the parts that are not here may import everything."""
 
-DRIVERS = {"tracking", "cli", "__main__", ""}
+DRIVERS = {"tracking", "registration", "pipeline", "activation", "cli", "__main__", ""}
 LAZY = ("mlflow_lime.core.explanation", "report")
 """The one way back: an explanation draws itself, inside its methods."""
 

@@ -18,6 +18,7 @@ from mlflow_lime.config.load import (
     parse_config,
 )
 from mlflow_lime.config.model import Config
+from mlflow_lime.config.registration import RegistrationSection
 from mlflow_lime.config.sections import (
     BackgroundSection,
     DataSection,
@@ -41,6 +42,7 @@ __all__ = [
     "OutputsSection",
     "PredictionSection",
     "ReferenceSection",
+    "RegistrationSection",
     "SamplingSection",
     "SurrogateSection",
     "TabularSection",

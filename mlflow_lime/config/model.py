@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr
 
 from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
+from mlflow_lime.config.registration import RegistrationSection
 from mlflow_lime.config.sections import (
     BackgroundSection,
     DataSection,
@@ -34,6 +35,7 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "reference": True,
     "prediction": True,
     "outputs": True,
+    "registration": True,
     "text": {"sparse": True},
 }
 """Keys that do not decide which numbers come out for pinned instances.
@@ -148,6 +150,10 @@ class Config(Section):
     outputs: OutputsSection = Field(
         default_factory=OutputsSection, description="What is drawn and logged."
     )
+    registration: RegistrationSection = Field(
+        default_factory=RegistrationSection,
+        description="What is explained when it is registered, and within what bounds.",
+    )
 
     _folder: Path | None = PrivateAttr(default=None)
 
@@ -209,8 +215,8 @@ class Config(Section):
     def recipe(self) -> dict[str, Any]:
         """Return the keys that decide which numbers come out for pinned instances, as JSON values.
 
-        Left out: `models`, `on_error`, `prediction`, `outputs`, and `data`, `background` and
-        `reference`, which the digest of the reference set stands for.
+        Left out: `models`, `on_error`, `prediction`, `outputs`, `registration`, and `data`,
+        `background` and `reference`, which the digest of the reference set stands for.
         """
         recipe = self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
         for name, usual in _LATER.items():

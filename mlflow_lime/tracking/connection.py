@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import mlflow
 import requests
@@ -17,6 +18,7 @@ __all__ = [
     "is_missing",
     "quiet_autologging",
     "quiet_downloads",
+    "store_label",
     "translate_errors",
     "where",
 ]
@@ -186,7 +188,29 @@ def is_missing(error: MlflowException) -> bool:
 
 def where() -> str:
     """Return the store that is asked, without credentials."""
-    uri = mlflow.get_registry_uri() or mlflow.get_tracking_uri()
+    return _without_credentials(mlflow.get_registry_uri() or mlflow.get_tracking_uri())
+
+
+def store_label() -> str:
+    """Return what tells one MLflow store from another, without credentials.
+
+    Examples
+    --------
+    >>> "@" in store_label()
+    False
+    """
+    tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    uris = dict.fromkeys(uri.rstrip("/") for uri in (tracking, registry or tracking))
+    return " and ".join(_located(_without_credentials(uri)) for uri in uris)
+
+
+def _located(uri: str) -> str:
+    """Return the URI of a file with its whole path, which is the same in every folder."""
+    scheme, mark, path = uri.partition(":///")
+    return f"{scheme}{mark}{Path(path).absolute()}" if scheme == "sqlite" else uri
+
+
+def _without_credentials(uri: str) -> str:
     scheme, mark, rest = uri.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else uri
 
