@@ -11,6 +11,8 @@
     ├── ModelError (RuntimeError)            loading or calling the model
     │   └── ModelOutputError (ValueError)    what the model returned
     ├── VersionNotFoundError (LookupError)   no such model, version, or run
+    ├── NotAllowedError (PermissionError)    a model that the configuration does not let load
+    ├── ReviewInProgressError (RuntimeError) another process explains the same version
     └── TrackingServerError (ConnectionError)
 
 Each one is also the builtin error that a caller would catch, and its message says what was
@@ -28,7 +30,9 @@ __all__ = [
     "MlflowLimeError",
     "ModelError",
     "ModelOutputError",
+    "NotAllowedError",
     "ReferenceSetError",
+    "ReviewInProgressError",
     "TrackingServerError",
     "VersionNotFoundError",
     "did_you_mean",
@@ -74,6 +78,14 @@ class ModelOutputError(ModelError, ValueError):
 
 class VersionNotFoundError(MlflowLimeError, LookupError):
     """The registered model, version, alias, run, or logged model does not exist."""
+
+
+class NotAllowedError(MlflowLimeError, PermissionError):
+    """The configuration does not allow to load the model."""
+
+
+class ReviewInProgressError(MlflowLimeError, RuntimeError):
+    """Another process explains the same version, or picks the reference set of its model."""
 
 
 class TrackingServerError(MlflowLimeError, ConnectionError):

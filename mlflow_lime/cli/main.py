@@ -4,9 +4,11 @@ import click
 
 from mlflow_lime.cli.explain import explain
 from mlflow_lime.cli.init import init
+from mlflow_lime.cli.queue import queue
 from mlflow_lime.cli.schema import schema
 from mlflow_lime.cli.session import debug_option, store_option
 from mlflow_lime.cli.validate import validate
+from mlflow_lime.cli.worker import worker
 
 __all__ = ["main"]
 
@@ -66,5 +68,5 @@ def main() -> None:
     """
 
 
-for command in (init, validate, explain, schema):
+for command in (init, validate, explain, worker, queue, schema):
     main.add_command(command)

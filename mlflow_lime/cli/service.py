@@ -1,7 +1,12 @@
 """What the commands that explain by themselves share: plans, the queue, and its workers."""
 
 import os
-from collections.abc import Callable, Sequence
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,10 +16,21 @@ from mlflow_lime.cli.session import config_source, open_store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from mlflow_lime.registration.ledger import Job, Settled
     from mlflow_lime.registration.plans import Plans
     from mlflow_lime.registration.queue import JobQueue
+    from mlflow_lime.registration.worker import Workers
 
-__all__ = ["connect", "open_queue", "plans_options", "queue_option", "read_plans", "workers_option"]
+__all__ = [
+    "connect",
+    "open_queue",
+    "plans_options",
+    "queue_option",
+    "read_plans",
+    "start_workers",
+    "stop_signals",
+    "workers_option",
+]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -89,3 +105,57 @@ def open_queue(queue_file: str | None) -> "JobQueue":
 
     store = store_label()
     return JobQueue(queue_path(store, queue_file), store)
+
+
+@contextmanager
+def stop_signals(stop: threading.Event) -> Iterator[None]:
+    """Set an event at Ctrl-C and SIGTERM, instead of ending at once; a second one ends at once."""
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        click.echo("Stopping ...", err=True)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, found in before.items():
+            signal.signal(number, found)
+
+
+def start_workers(queue: "JobQueue", count: int) -> "Workers":
+    """Return workers for the store that was chosen, which tell what they do."""
+    import mlflow
+
+    from mlflow_lime.registration.worker import Workers
+    from mlflow_lime.tracking.registered import tag_as_parked
+
+    return Workers(
+        queue,
+        count,
+        tracking_uri=mlflow.get_tracking_uri(),
+        registry_uri=mlflow.get_registry_uri(),
+        report=_tell,
+        parked=tag_as_parked,
+    )
+
+
+def _tell(job: "Job", settled: "Settled") -> None:
+    """Say in a line what came of an attempt."""
+    from mlflow_lime.registration.ledger import Outcome, State
+
+    said = {
+        Outcome.EXPLAINED: f"explained in run {settled.run_id}",
+        Outcome.REPEATED: f"explained before, in run {settled.run_id}",
+        Outcome.INTERRUPTED: "stopped; it waits in the queue",
+        Outcome.GONE: "left out: the version does not exist any more",
+        Outcome.UNREACHABLE: f"waits for the store: {settled.reason}",
+        Outcome.BUSY: f"waits: {settled.reason}",
+    }.get(settled.outcome, f"failed: {settled.reason}")
+    if job.state is State.PARKED:
+        said += f"\n  parked; when that is mended: mlflow-lime queue retry {job.id}"
+    elif settled.outcome is Outcome.FAILED:
+        said += f"\n  tried again in {max(0.0, job.due - time.time()):.0f} s"
+    click.echo(f"{datetime.now():%H:%M:%S} {job.label} {said}")

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -334,10 +334,16 @@ class Ledger:
                 {**values, "id": job.id, "running": State.RUNNING, "mine": job.worker},
             )
 
-    def give_back(self, worker: str) -> list[int]:
+    def give_back(self, worker: str, *, keep: Collection[int] = ()) -> list[int]:
         """Return the jobs of a worker that died to the queue, and their ids.
 
         A job over which workers died `MOST_LOSSES` times is parked.
+
+        Parameters
+        ----------
+        worker : str
+        keep : collection of int, optional
+            Ids of jobs that it works at after all.
         """
         reason = f"the worker died {MOST_LOSSES} times over it; see its memory and its logs"
         with self._transaction() as db:
@@ -345,6 +351,7 @@ class Ledger:
                 "SELECT id, losses FROM jobs WHERE state = ? AND worker = ?",
                 (State.RUNNING, worker),
             ).fetchall()
+            rows = [row for row in rows if row[0] not in keep]
             for job_id, losses in rows:
                 parked = losses + 1 >= MOST_LOSSES
                 db.execute(

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from mlflow import MlflowClient
@@ -19,6 +19,7 @@ from mlflow_lime.journal import Journal, journal_home
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.items import File, Item, Metric
 from mlflow_lime.tracking.answers import Answers
+from mlflow_lime.tracking.claims import claim_pinning, claim_version
 from mlflow_lime.tracking.connection import (
     impatient,
     quiet_autologging,
@@ -108,6 +109,8 @@ def review_version(
 
     Raises
     ------
+    ReviewInProgressError
+        If another process on this machine explains the version now.
     MlflowLimeError
         If the version, its data, or its model cannot be used; the message says how to mend it.
     """
@@ -115,15 +118,33 @@ def review_version(
     client = client or MlflowClient()
     ref = resolve_model(model_uri, client)
     given_run(client)
+    with claim_version(ref, config), _pin_to_use(client, ref, new_set) as pin:
+        if pin is not None:
+            _check_digest(pin[0], expected_digest)
+            done = _completed(client, ref, config, pin[0])
+            if done is not None:
+                return done
+        job = _Job(ref, config, client, progress)
+        with quiet_autologging(), quiet_downloads(), translate_errors(f"the review of {ref.label}"):
+            return job.run(pin, expected_digest)
+
+
+@contextmanager
+def _pin_to_use(client: MlflowClient, ref: ModelVersionRef, new_set: bool) -> Iterator[Pin | None]:
+    """Yield the model's pin; None where a set is to be picked, which then nobody else does.
+
+    Others wait until the review ends: a set for which the model has no answer is taken back.
+    """
     pin = None if new_set else read_pin(client, ref)
-    if pin is not None:
-        _check_digest(pin[0], expected_digest)
-        done = _completed(client, ref, config, pin[0])
-        if done is not None:
-            return done
-    job = _Job(ref, config, client, progress)
-    with quiet_autologging(), quiet_downloads(), translate_errors(f"the review of {ref.label}"):
-        return job.run(pin, expected_digest)
+    if pin is not None or ref.name is None:
+        yield pin
+        return
+    with ExitStack() as claim:
+        claim.enter_context(claim_pinning(ref))
+        pin = None if new_set else read_pin(client, ref)
+        if pin is not None:  # another version came first
+            claim.close()
+        yield pin
 
 
 def _check_digest(digest: str, expected: str | None) -> None:
