@@ -192,6 +192,15 @@ def load_steps(
     ------
     ConfigError
         With one line ``FILE:LINE: key: expected ..., got ...`` for each problem.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+    ...     written = file.write("steps: [explain, explain: {seed: 1}]"), file.flush()
+    ...     steps = load_steps(file.name, {"explain": StepKeys(Section, overrides="")}).steps
+    >>> [(step.name, step.config.seed) for step in steps]
+    [('explain', 0), ('explain 2', 1)]
     """
     document = read_yaml(path)
     return _Reader(document, kinds, Path(path).resolve().parent).read(config_path)

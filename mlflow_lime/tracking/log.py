@@ -154,9 +154,11 @@ def _logged_before(
     client: MlflowClient, metrics: Iterable[str], to: Destination
 ) -> dict[str, float]:
     """Return the values that an earlier attempt at the same review has logged."""
+    there = client.get_run(to.run_id).data.metrics  # one request, and most often there is none
     return {
         name: point.value
         for name in metrics
+        if name in there
         for point in client.get_metric_history(to.run_id, name)
         if point.timestamp == to.timestamp
     }

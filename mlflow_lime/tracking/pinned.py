@@ -22,7 +22,7 @@ from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE, Ref
 from mlflow_lime.tracking.connection import impatient, quiet_downloads, translate_errors
 from mlflow_lime.tracking.versions import ModelVersionRef
 
-__all__ = ["Pin", "read_pin", "read_reference", "remove_pin", "write_pin"]
+__all__ = ["Pin", "check_digest", "read_pin", "read_reference", "remove_pin", "write_pin"]
 
 Pin = tuple[str, str]
 """Digest of a reference set, and the run that holds it."""
@@ -59,6 +59,22 @@ def remove_pin(client: MlflowClient, ref: ModelVersionRef, digest: str) -> None:
     pin = read_pin(client, ref)
     if pin is not None and pin[0] == digest:
         client.delete_registered_model_tag(str(ref.name), names.TAG_REFERENCE)
+
+
+def check_digest(digest: str, expected: str | None) -> None:
+    """Refuse another reference set than the expected one, if there is an expectation.
+
+    Raises
+    ------
+    DigestMismatchError
+        If the two differ.
+    """
+    if expected is not None and digest != expected:
+        msg = (
+            f"the reference set has digest {digest}, expected {expected}; correct the digest, or "
+            "leave it out"
+        )
+        raise DigestMismatchError(msg)
 
 
 def read_reference(

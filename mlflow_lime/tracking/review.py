@@ -14,7 +14,7 @@ from mlflow_lime import names
 from mlflow_lime.config import Config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.errors import DigestMismatchError, MlflowLimeError, ModelError
+from mlflow_lime.errors import MlflowLimeError, ModelError
 from mlflow_lime.journal import Journal, journal_home
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.items import File, Item, Metric
@@ -27,7 +27,7 @@ from mlflow_lime.tracking.connection import (
     translate_errors,
 )
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
-from mlflow_lime.tracking.pinned import Pin, read_pin, read_reference, remove_pin, write_pin
+from mlflow_lime.tracking.pinned import Pin, check_digest, read_pin, read_reference, remove_pin, write_pin
 from mlflow_lime.tracking.pinning import new_reference, read_again
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer, sample_inputs
 from mlflow_lime.tracking.review_runs import experiment_of, find_run, given_run, identity_of, key_of
@@ -120,7 +120,7 @@ def review_version(
     given_run(client)
     with claim_version(ref, config), _pin_to_use(client, ref, new_set) as pin:
         if pin is not None:
-            _check_digest(pin[0], expected_digest)
+            check_digest(pin[0], expected_digest)
             done = _completed(client, ref, config, pin[0])
             if done is not None:
                 return done
@@ -145,15 +145,6 @@ def _pin_to_use(client: MlflowClient, ref: ModelVersionRef, new_set: bool) -> It
         if pin is not None:  # another version came first
             claim.close()
         yield pin
-
-
-def _check_digest(digest: str, expected: str | None) -> None:
-    if expected is not None and digest != expected:
-        msg = (
-            f"the reference set has digest {digest}, expected {expected}; explain the version on "
-            "the set that you mean, or leave the expectation out"
-        )
-        raise DigestMismatchError(msg)
 
 
 def _journal(ref: ModelVersionRef, identity: str) -> Journal:
@@ -193,7 +184,7 @@ class _Job:
         if pin is None:
             reference, scorer, notes = new_reference(self.ref, self.config, self.client)
             self.notes.extend(notes)
-            _check_digest(reference.digest, expected_digest)
+            check_digest(reference.digest, expected_digest)
         else:
             reference = inherited_reference(self.client, self.ref, self.config, pin)
             sample = sample_inputs(reference, self.config)
