@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow_lime.core.tabular.background import Background
     from mlflow_lime.errors import MlflowLimeError
     from mlflow_lime.explainers import ImageExplainer, TabularExplainer, TextExplainer
+    from mlflow_lime.registration.autolog import autolog
     from mlflow_lime.tracking.background_log import log_background
     from mlflow_lime.tracking.logged_explanations import load_explanations
     from mlflow_lime.tracking.review import Review, review_version
@@ -36,6 +37,7 @@ __all__ = [
     "TabularExplainer",
     "TextExplainer",
     "__version__",
+    "autolog",
     "load_config",
     "load_explanations",
     "log_background",
@@ -59,6 +61,7 @@ _HOMES = {
     "Sampling": "mlflow_lime.core.options",
     "TabularExplainer": "mlflow_lime.explainers",
     "TextExplainer": "mlflow_lime.explainers",
+    "autolog": "mlflow_lime.registration.autolog",
     "load_config": "mlflow_lime.config",
     "load_explanations": "mlflow_lime.tracking.logged_explanations",
     "log_background": "mlflow_lime.tracking.background_log",

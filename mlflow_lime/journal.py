@@ -11,16 +11,7 @@ from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import ConfigError
 
-__all__ = ["Journal", "journal_home"]
-
-
-def journal_home() -> Path:
-    """Return the folder of the journals: ``$MLFLOW_LIME_HOME``, or the user's cache."""
-    configured = os.environ.get("MLFLOW_LIME_HOME")
-    if configured:
-        return Path(configured)
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "mlflow-lime"
+__all__ = ["Journal"]
 
 
 class Journal:

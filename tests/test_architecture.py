@@ -24,6 +24,7 @@ ALLOWED = {
     "names": {"metrics"},
     "reference": {"reference", "core", "errors"},
     "report": {"report", "core", "metrics", "names", "errors"},
+    "home": set(),
     "journal": {"core", "errors"},
     "explainers": {"core", "errors"},
     "configured": {"config", "core", "errors", "explainers"},

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import ConfigError
-from mlflow_lime.journal import Journal, journal_home
+from mlflow_lime.home import home_folder
+from mlflow_lime.journal import Journal
 
 
 def explanation(key="00 #ab", part="age = 3", r2=0.5):
@@ -158,13 +159,13 @@ def test_a_folder_that_cannot_be_made_names_the_variable(tmp_path):
 
 def test_the_home_is_the_configured_folder_or_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_LIME_HOME", str(tmp_path))
-    assert journal_home() == tmp_path
+    assert home_folder() == tmp_path
     monkeypatch.delenv("MLFLOW_LIME_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert journal_home() == Path("/cache/mlflow-lime")
+    assert home_folder() == Path("/cache/mlflow-lime")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
-    assert journal_home() == Path("/home/somebody/.cache/mlflow-lime")
+    assert home_folder() == Path("/home/somebody/.cache/mlflow-lime")
 
 
 def test_nobody_else_can_read_what_may_hold_values(path):

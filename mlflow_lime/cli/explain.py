@@ -90,7 +90,7 @@ def explain(
         config = _with_count(config, instances)
     client = open_store(ctx, model_uri)
     from mlflow_lime.cli.summary import review_lines
-    from mlflow_lime.journal import journal_home
+    from mlflow_lime.home import home_folder
     from mlflow_lime.tracking.pinned import read_pin
     from mlflow_lime.tracking.review import review_version, show_progress
     from mlflow_lime.tracking.versions import resolve_model
@@ -109,7 +109,7 @@ def explain(
             expected_digest=reference_digest,
         )
     except KeyboardInterrupt:
-        click.echo(_STOPPED.format(home=journal_home() / "journal"), err=True)
+        click.echo(_STOPPED.format(home=home_folder() / "journal"), err=True)
         ctx.exit(130)
     if quiet:
         click.echo(review.run_id)

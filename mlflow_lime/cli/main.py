@@ -2,12 +2,17 @@
 
 import click
 
+from mlflow_lime.cli.doctor import doctor
 from mlflow_lime.cli.explain import explain
 from mlflow_lime.cli.init import init
 from mlflow_lime.cli.queue import queue
+from mlflow_lime.cli.run import run
 from mlflow_lime.cli.schema import schema
+from mlflow_lime.cli.serve import serve
 from mlflow_lime.cli.session import debug_option, store_option
 from mlflow_lime.cli.validate import validate
+from mlflow_lime.cli.watch import watch
+from mlflow_lime.cli.webhook import webhook
 from mlflow_lime.cli.worker import worker
 
 __all__ = ["main"]
@@ -68,5 +73,18 @@ def main() -> None:
     """
 
 
-for command in (init, validate, explain, worker, queue, schema):
+_COMMANDS = (
+    init,
+    validate,
+    explain,
+    run,
+    watch,
+    serve,
+    webhook,
+    worker,
+    queue,
+    doctor,
+    schema,
+)
+for command in _COMMANDS:
     main.add_command(command)

@@ -204,7 +204,7 @@ def _end(ctx: click.Context, steps: "StepsFile", records: Sequence["Record"]) ->
 
 
 def _explain_stop(pipeline: "Pipeline", stopped: int, config_path: str | None) -> None:
-    from mlflow_lime.journal import journal_home
+    from mlflow_lime.home import home_folder
 
     steps = pipeline.file
     words = ["mlflow-lime", "run", steps.path, pipeline.ref.uri]
@@ -212,7 +212,7 @@ def _explain_stop(pipeline: "Pipeline", stopped: int, config_path: str | None) -
     words += ["--from", str(stopped + 1)]
     message = _STOPPED.format(
         step=_title(steps, steps.steps[min(stopped, len(steps.steps) - 1)]),
-        home=journal_home() / "journal",
+        home=home_folder() / "journal",
         command=shlex.join(words),
     )
     click.echo(message, err=True)

@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from mlflow_lime.errors import (
     ConfigError,
     MlflowLimeError,
@@ -94,6 +96,8 @@ def _keep_within(assignment: Assignment) -> None:
         os.dup2(log, stream)
     os.close(log)
     faulthandler.enable(file=2)
+    # A progress bar would else leave a semaphore behind in each job that is ended.
+    tqdm.set_lock(threading.RLock())
 
 
 def _limit_memory(most: int) -> None:

@@ -4,6 +4,7 @@ One SQLite file for one MLflow store, shared by every process on a machine. Each
 transaction, so that a kill at any moment leaves nothing half done.
 """
 
+import math
 import os
 import sqlite3
 import threading
@@ -23,6 +24,7 @@ MOST_LOSSES = 20
 """How often a worker may die over a job before the job is parked."""
 LONGEST_PAUSE = 300.0
 """Seconds between two tries while the store does not answer."""
+_CLOSING = 30.0
 GROWTH = 4.0
 """How much longer each pause between two attempts is than the one before."""
 
@@ -233,7 +235,8 @@ class Ledger:
         self.store = store
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
+        self._idle = threading.Condition()
+        self._active = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
@@ -385,6 +388,25 @@ class Ledger:
             found = [_job(db, job_id) for job_id in job_ids]
         return [job for job in found if job is not None]
 
+    def next_due(self, most: int) -> list[Job]:
+        """Return waiting jobs that are due, urgent ones first, then the oldest."""
+        with self._transaction() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM jobs WHERE state = ? AND due <= ? "
+                "ORDER BY urgent DESC, id LIMIT ?",
+                (State.WAITING, time.time(), most),
+            )
+            return [_from_row(row) for row in rows]
+
+    def is_idle(self, *, by: float | None = None) -> bool:
+        """Return whether no job runs, and none waits that is due by a time; None for any time."""
+        with self._transaction() as db:
+            found = db.execute(
+                "SELECT 1 FROM jobs WHERE state = ? OR (state = ? AND due <= ?) LIMIT 1",
+                (State.RUNNING, State.WAITING, math.inf if by is None else by),
+            ).fetchone()
+        return found is None
+
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""
         with self._transaction() as db:
@@ -428,8 +450,11 @@ class Ledger:
     # The file
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        with self._lock:
+        """Wait for the transactions of all threads, and close their connections."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._active, timeout=_CLOSING)
+            if self._active:
+                return  # closing a connection in use would end the interpreter
             for connection in self._all:
                 connection.close()
             self._all.clear()
@@ -437,6 +462,18 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._idle:
+            self._active += 1
+        try:
+            with self._begun() as db:
+                yield db
+        finally:
+            with self._idle:
+                self._active -= 1
+                self._idle.notify_all()
+
+    @contextmanager
+    def _begun(self) -> Iterator[sqlite3.Connection]:
         db = getattr(self._local, "connection", None)
         if db is None:
             db = self._local.connection = self._connect()
@@ -453,7 +490,7 @@ class Ledger:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_SCHEMA)
-        with self._lock:
+        with self._idle:
             self._all.append(db)
         return db
 
@@ -534,7 +571,7 @@ def _after(job: Job, settled: Settled) -> tuple[State, dict[str, object]]:
         return State.DONE, {
             "run_id": settled.run_id,
             "reference_digest": digest,
-            "reason": None,
+            "reason": "it was explained before" if outcome is Outcome.REPEATED else None,
             "deferrals": 0,
         }
     if outcome is Outcome.GONE:

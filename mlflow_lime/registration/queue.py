@@ -3,22 +3,25 @@
 import hashlib
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
-from huey import SqliteHuey
-from huey.api import Task
+from huey import Huey
 from huey.registry import Message
 from huey.serializer import Serializer
+from huey.storage import SqliteStorage
 
-from mlflow_lime.journal import journal_home
-from mlflow_lime.registration.ledger import Job, Ledger, Offer, State
+from mlflow_lime.home import home_folder
+from mlflow_lime.registration.ledger import Job, Ledger, Offer
 
 __all__ = ["JobQueue", "queue_path"]
 
 _URGENT, _BACKLOG = 10, 0
+_TOLD = 100
+"""Jobs that workers are told of at once; each is a write to the disk."""
 
 
 def queue_path(store: str, chosen: str | os.PathLike[str] | None = None) -> Path:
@@ -36,7 +39,7 @@ def queue_path(store: str, chosen: str | os.PathLike[str] | None = None) -> Path
     if named:
         return Path(named).expanduser().absolute()
     digest = hashlib.sha256(store.encode()).hexdigest()[:12]
-    return journal_home() / "queues" / f"{digest}.db"
+    return home_folder() / "queues" / f"{digest}.db"
 
 
 class JobQueue:
@@ -58,8 +61,9 @@ class JobQueue:
     def __init__(self, path: Path, store: str) -> None:
         self.ledger = Ledger(path, store)
         self._work: Callable[[int], None] | None = None
-        self.huey = SqliteHuey(
+        self.huey = Huey(
             "mlflow-lime",
+            storage_class=_Storage,
             filename=str(path),
             results=False,
             serializer=_JsonSerializer(),
@@ -100,17 +104,19 @@ class JobQueue:
             self._explain.schedule(args=(job.id,), delay=delay, priority=priority)
 
     def _announce(self, job_ids: list[int]) -> int:
-        for job in self.ledger.find(job_ids):
-            self.announce([job])
+        self.announce(self.ledger.find(job_ids[:_TOLD]))
         return len(job_ids)
 
     def announce_forgotten(self) -> int:
-        """Announce waiting jobs of which no worker was told, and return how many.
+        """Announce the next jobs of which no worker was told, and return how many.
 
-        A kill between two writes can leave such jobs.
+        Workers are told of some hundred jobs at most. A kill between two writes can leave more.
         """
-        told = {_job_of(task) for task in (*self.huey.pending(), *self.huey.scheduled())}
-        forgotten = [job for job in self.ledger.jobs([State.WAITING]) if job.id not in told]
+        due = self.ledger.next_due(_TOLD)
+        if not due:
+            return 0
+        told = {int(task.args[0]) for task in self.huey.pending()}
+        forgotten = [job for job in due if job.id not in told]
         self.announce(forgotten)
         return len(forgotten)
 
@@ -120,8 +126,13 @@ class JobQueue:
         self.ledger.close()
 
 
-def _job_of(task: Task) -> int:
-    return int(task.args[0])
+class _Storage(SqliteStorage):  # type: ignore[misc]
+    """Announcements that wait for no disk: the ledger knows what a power cut loses of them."""
+
+    def _create_connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection = super()._create_connection()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
 
 
 class _JsonSerializer(Serializer):  # type: ignore[misc]

@@ -33,7 +33,8 @@ _GOODBYE = 2.0
 _LONGEST_ANSWER = 1 << 20
 _LONGEST_LOG = 8 << 20
 
-_PRELOADED = ("mlflow_lime.registration.preloaded",)
+_PRELOADED = ("mlflow_lime.tracking.registered", "mlflow_lime.report.figures")
+"""What every job needs, imported once in the process that all jobs are forked from."""
 
 
 class Supervisor:

@@ -110,11 +110,7 @@ class Workers:
         retries : bool
             Whether jobs that wait for another attempt count as left to do.
         """
-        soon = time.time() + _TENDING
-        for job in self.queue.ledger.jobs([State.RUNNING, State.WAITING]):
-            if job.state is State.RUNNING or retries or job.due <= soon:
-                return False
-        return True
+        return self.queue.ledger.is_idle(by=None if retries else time.time() + _TENDING)
 
     @property
     def healthy(self) -> bool:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from mlflow_lime.config import Config
 from mlflow_lime.errors import ConfigError, ReviewInProgressError
-from mlflow_lime.journal import journal_home
+from mlflow_lime.home import home_folder
 from mlflow_lime.tracking.connection import store_label
 from mlflow_lime.tracking.versions import ModelVersionRef
 
@@ -79,7 +79,7 @@ def _claimed(what: str, refusal: str, patience: float = 0.0) -> Iterator[None]:
 
 
 def _file(what: str) -> Path:
-    folder = journal_home() / "locks"
+    folder = home_folder() / "locks"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,6 +16,7 @@ from mlflow_lime.errors import TrackingServerError, VersionNotFoundError, shorte
 __all__ = [
     "impatient",
     "is_missing",
+    "located",
     "quiet_autologging",
     "quiet_downloads",
     "store_label",
@@ -191,21 +192,33 @@ def where() -> str:
     return _without_credentials(mlflow.get_registry_uri() or mlflow.get_tracking_uri())
 
 
-def store_label() -> str:
+def store_label(tracking: str | None = None, registry: str | None = None) -> str:
     """Return what tells one MLflow store from another, without credentials.
+
+    Parameters
+    ----------
+    tracking, registry : str, optional
+        The URIs of the store; by default those that are in force.
 
     Examples
     --------
-    >>> "@" in store_label()
-    False
+    >>> store_label("http://me:secret@localhost:5000")
+    'http://localhost:5000'
     """
-    tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    if tracking is None:
+        tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     uris = dict.fromkeys(uri.rstrip("/") for uri in (tracking, registry or tracking))
-    return " and ".join(_located(_without_credentials(uri)) for uri in uris)
+    return " and ".join(dict.fromkeys(located(_without_credentials(uri)) for uri in uris))
 
 
-def _located(uri: str) -> str:
-    """Return the URI of a file with its whole path, which is the same in every folder."""
+def located(uri: str) -> str:
+    """Return the URI of a file with its whole path, which is right in every folder.
+
+    Examples
+    --------
+    >>> located("sqlite:////tmp/mlflow.db"), located("http://localhost:5000")
+    ('sqlite:////tmp/mlflow.db', 'http://localhost:5000')
+    """
     scheme, mark, path = uri.partition(":///")
     return f"{scheme}{mark}{Path(path).absolute()}" if scheme == "sqlite" else uri
 

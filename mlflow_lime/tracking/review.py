@@ -15,7 +15,8 @@ from mlflow_lime.config import Config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import MlflowLimeError, ModelError
-from mlflow_lime.journal import Journal, journal_home
+from mlflow_lime.home import home_folder
+from mlflow_lime.journal import Journal
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.items import File, Item, Metric
 from mlflow_lime.tracking.answers import Answers
@@ -27,7 +28,14 @@ from mlflow_lime.tracking.connection import (
     translate_errors,
 )
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
-from mlflow_lime.tracking.pinned import Pin, check_digest, read_pin, read_reference, remove_pin, write_pin
+from mlflow_lime.tracking.pinned import (
+    Pin,
+    check_digest,
+    read_pin,
+    read_reference,
+    remove_pin,
+    write_pin,
+)
 from mlflow_lime.tracking.pinning import new_reference, read_again
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer, sample_inputs
 from mlflow_lime.tracking.review_runs import experiment_of, find_run, given_run, identity_of, key_of
@@ -148,7 +156,7 @@ def _pin_to_use(client: MlflowClient, ref: ModelVersionRef, new_set: bool) -> It
 
 
 def _journal(ref: ModelVersionRef, identity: str) -> Journal:
-    return Journal(journal_home() / "journal" / f"{key_of(ref, identity)}.jsonl")
+    return Journal(home_folder() / "journal" / f"{key_of(ref, identity)}.jsonl")
 
 
 def _completed(
