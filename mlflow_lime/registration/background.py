@@ -24,6 +24,8 @@ _TENDING = 2.0
 """Seconds between two looks at what became of the versions of this process."""
 _LOOK = 0.3
 """Seconds between two looks while a script waits at its end."""
+_FORK = 10.0
+"""Seconds that a fork waits until no version is on its way into a queue."""
 _HANDOVER = 40.0
 """Seconds that a script waits at its end until its versions are in the queue; beyond SQLite's."""
 _MOST_REASONS = 1000
@@ -85,21 +87,36 @@ class Background:
         self._lock = threading.Lock()
         self._forked = False
         self._left_behind: list[object] = []
+        self._rests = False
         self._clear()
         self._registered = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
-                before=self._lock.acquire,
-                after_in_parent=self._lock.release,
-                after_in_child=self._after_fork,
+                before=self._before_fork,
+                after_in_parent=self._after_fork_in_parent,
+                after_in_child=self._after_fork_in_child,
             )
 
     def _clear(self) -> None:
+        self._delivering = threading.Lock()
         self._inbox: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._thread: threading.Thread | None = None
 
-    def _after_fork(self) -> None:
+    def _before_fork(self) -> None:
+        """Close the queues: SQLite takes what its parent has open, or locked, for its own."""
+        self._lock.acquire()
+        self._rests = self._delivering.acquire(timeout=_FORK)
+        if self._rests:
+            for lane in self._lanes.values():
+                lane.rest()
+
+    def _after_fork_in_parent(self) -> None:
+        if self._rests:
+            self._delivering.release()
+        self._lock.release()
+
+    def _after_fork_in_child(self) -> None:
         # Never closed here: closing a database that was opened before the fork breaks its locks.
         self._left_behind += [self._inbox, self._lanes, self._thread]
         self._forked = True
@@ -155,7 +172,8 @@ class Background:
         try:
             from mlflow_lime.registration.lane import offer
 
-            offer(items, self._lanes)
+            with self._delivering:
+                offer(items, self._lanes)
         except Exception as error:
             for registration, _, notices in items:
                 label = registration.label
@@ -166,9 +184,10 @@ class Background:
 
     def _tend(self) -> "list[Lane]":
         """Look after the versions of this process, and return the queues that have some left."""
-        for lane in self._lanes.values():
-            lane.tend()
-        return [lane for lane in self._lanes.values() if lane.mine and not lane.broken]
+        with self._delivering:
+            for lane in self._lanes.values():
+                lane.tend()
+            return [lane for lane in self._lanes.values() if lane.mine and not lane.broken]
 
     # At the end of the process
 

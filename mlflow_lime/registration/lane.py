@@ -108,11 +108,15 @@ class Lane:
             return f"will be explained in process {self._worker.pid}; {see}"
         return f"wait in the queue for `mlflow-lime worker --queue {self.path}`; {see}"
 
+    def rest(self) -> None:
+        """Close the file until it is needed again."""
+        self.queue.close()
+
     def close(self) -> None:
         """Close the file; the worker goes on."""
         if self._worker is not None:
             self._worker.leave()
-        self.queue.close()
+        self.rest()
 
     def _unfinished(self) -> list[Job]:
         jobs = self.queue.ledger.jobs([State.WAITING, State.RUNNING])
