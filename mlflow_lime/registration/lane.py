@@ -77,7 +77,8 @@ class Lane:
         for offered in offers:
             self.mine[offered.name, offered.version, offered.plan.digest] = offered.plan
         self.broken, self._starts = False, 0
-        self.tend()
+        if not self._worker.alive():
+            self.tend()
 
     def tend(self) -> None:
         """Note what was finished, and start the worker where it has ended too early."""
