@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/images/main.py
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

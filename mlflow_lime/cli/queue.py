@@ -13,7 +13,8 @@ from mlflow_lime.cli.service import connect, open_queue, queue_option
 from mlflow_lime.cli.session import Command, debug_option, store_option
 
 if TYPE_CHECKING:
-    from mlflow_lime.registration.ledger import Job, Ledger, State
+    from mlflow_lime.registration.job import Job, State
+    from mlflow_lime.registration.ledger import Ledger
 
 __all__ = ["queue"]
 
@@ -62,7 +63,7 @@ def list_jobs(
     queue_file: str | None,
 ) -> None:
     """List the versions that wait, run, or are parked, and count the others."""
-    from mlflow_lime.registration.ledger import State
+    from mlflow_lime.registration.job import State
 
     chosen = [State(name) for name in (_STATES if everything else states or _STATES[:3])]
     with closing(_ledger(ctx, queue_file)) as ledger:
@@ -88,7 +89,7 @@ def retry(
 
     JOBS are numbers of `mlflow-lime queue list`, or model/version with shell patterns in quotes.
     """
-    from mlflow_lime.registration.ledger import State
+    from mlflow_lime.registration.job import State
 
     connect(ctx)
     with closing(open_queue(queue_file)) as opened:
@@ -112,7 +113,7 @@ def drop(
 
     JOBS are numbers of `mlflow-lime queue list`, or model/version with shell patterns in quotes.
     """
-    from mlflow_lime.registration.ledger import State
+    from mlflow_lime.registration.job import State
 
     with closing(_ledger(ctx, queue_file)) as ledger:
         ids = _chosen(ledger, jobs, all_parked, (State.WAITING, State.PARKED))
@@ -144,7 +145,7 @@ def _chosen(
     click.UsageError
         If nothing is named, or something that is not there.
     """
-    from mlflow_lime.registration.ledger import State
+    from mlflow_lime.registration.job import State
 
     if not given and not all_parked:
         raise click.UsageError("name jobs, or say --all-parked; see `mlflow-lime queue list`")
@@ -176,7 +177,7 @@ def _table(jobs: Iterable["Job"], *, whole: bool) -> Iterable[str]:
 
 
 def _row(job: "Job", *, whole: bool) -> tuple[str, ...]:
-    from mlflow_lime.registration.ledger import State
+    from mlflow_lime.registration.job import State
 
     state, pause = job.state.value, job.due - time.time()
     if job.state is State.WAITING and pause > 1:

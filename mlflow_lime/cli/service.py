@@ -16,7 +16,7 @@ from mlflow_lime.cli.session import config_source, open_store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from mlflow_lime.registration.ledger import Job, Settled
+    from mlflow_lime.registration.job import Job, Settled
     from mlflow_lime.registration.plans import Plans
     from mlflow_lime.registration.queue import JobQueue
     from mlflow_lime.registration.worker import Workers
@@ -144,7 +144,7 @@ def start_workers(queue: "JobQueue", count: int) -> "Workers":
 
 def _tell(job: "Job", settled: "Settled") -> None:
     """Say in a line what came of an attempt."""
-    from mlflow_lime.registration.ledger import Outcome, State
+    from mlflow_lime.registration.job import Outcome, State
 
     said = {
         Outcome.EXPLAINED: f"explained in run {settled.run_id}",

@@ -20,7 +20,7 @@ from mlflow_lime.cli.session import Command, debug_option, store_option
 from mlflow_lime.errors import shorten
 
 if TYPE_CHECKING:
-    from mlflow_lime.registration.ledger import Job
+    from mlflow_lime.registration.job import Job
     from mlflow_lime.registration.plans import Plans
     from mlflow_lime.registration.queue import JobQueue
     from mlflow_lime.registration.watch import Watcher
@@ -163,7 +163,7 @@ def _look_once(watcher: "Watcher", queue: "JobQueue", workers: int) -> int:
 
 def _summary(queue: "JobQueue", started: float) -> tuple[list[str], int]:
     """Return what became of the jobs, and how many versions are not explained."""
-    from mlflow_lime.registration.ledger import State
+    from mlflow_lime.registration.job import State
 
     done = queue.ledger.jobs([State.DONE])
     now = sum(job.changed >= started and job.reason is None for job in done)

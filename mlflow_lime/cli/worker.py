@@ -35,7 +35,9 @@ queue within seconds. Ctrl-C ends the jobs that run; what they have finished is 
     help="Versions explained at once.",
 )
 @click.option(
-    "--until-empty", is_flag=True, help="End when nothing is left to do, and no retry waits."
+    "--until-empty",
+    is_flag=True,
+    help="End when nothing is left to do and no retry waits, or the store is down for minutes.",
 )
 @store_option
 @debug_option
@@ -58,5 +60,8 @@ def worker(
         click.echo(f"Working at {queue.ledger.path} with {workers} worker(s); Ctrl-C to stop.")
         while not stop.wait(0.5):
             if until_empty and working.idle():
+                break
+            if until_empty and queue.ledger.only_waits_for_store():
+                click.echo("The store does not answer; the versions wait in the queue.", err=True)
                 break
     queue.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn
 
-from mlflow_lime.registration.ledger import Offer
+from mlflow_lime.registration.job import Offer
 from mlflow_lime.registration.plans import Plans
 
 __all__ = [

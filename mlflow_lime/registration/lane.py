@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_lime.errors import MlflowLimeError, shorten
-from mlflow_lime.registration.ledger import Job, Offer, State
+from mlflow_lime.registration.job import Job, Offer, State
 from mlflow_lime.registration.own_worker import OwnWorker
 from mlflow_lime.registration.plans import Plan
 from mlflow_lime.registration.queue import JobQueue, queue_path

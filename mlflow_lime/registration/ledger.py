@@ -11,22 +11,18 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from mlflow_lime.errors import ConfigError, shorten
-from mlflow_lime.registration.plans import Plan
+from mlflow_lime.registration.job import Job, Offer, Settled, State, after_attempt
 
-__all__ = ["Job", "Ledger", "Offer", "Outcome", "Settled", "State"]
+__all__ = ["MOST_LOSSES", "Ledger"]
 
 MOST_LOSSES = 20
 """How often a worker may die over a job before the job is parked."""
-LONGEST_PAUSE = 300.0
-"""Seconds between two tries while the store does not answer."""
+_MANY_DEFERRALS = 8
+"""So many tries while the store does not answer take nine minutes."""
 _CLOSING = 30.0
-GROWTH = 4.0
-"""How much longer each pause between two attempts is than the one before."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -48,150 +44,6 @@ CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, due);
 CREATE TABLE IF NOT EXISTS deliveries (id TEXT PRIMARY KEY, seen REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deliveries_by_time ON deliveries (seen);
 """
-
-
-class State(StrEnum):
-    """Where a job stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    PARKED = "parked"
-    DROPPED = "dropped"
-
-
-class Outcome(StrEnum):
-    """What came of one attempt at a job."""
-
-    EXPLAINED = "explained"
-    REPEATED = "repeated"
-    """It was explained before."""
-    GONE = "gone"
-    """The version does not exist any more."""
-    REFUSED = "refused"
-    """It will fail in the same way until a person changes something."""
-    FAILED = "failed"
-    BUSY = "busy"
-    """Another process explains the same version, or picks its reference set."""
-    UNREACHABLE = "unreachable"
-    """The store does not answer."""
-    INTERRUPTED = "interrupted"
-    """The worker was asked to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A version that somebody saw, and how it is to be explained.
-
-    Attributes
-    ----------
-    name, version : str
-        The registered model and the number of the version.
-    plan : Plan
-        How it is to be explained.
-    created : int or None
-        When the version was created, in milliseconds, where that is known: it tells a version
-        from another of the same number in a model that was deleted and made again.
-    reference_digest : str
-        The reference set that its model pins; empty where there is none yet or nobody looked.
-    origin : str
-        Who saw it: ``autolog``, ``watch``, ``webhook``, or ``person``.
-    urgent : bool
-        Whether it comes before the versions that are there since long.
-    """
-
-    name: str
-    version: str
-    plan: Plan
-    created: int | None = None
-    reference_digest: str = ""
-    origin: str = "person"
-    urgent: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What is known after an attempt.
-
-    Attributes
-    ----------
-    outcome : Outcome
-    reason : str
-        Why it did not work; empty where it did.
-    run_id : str or None
-        The review run.
-    reference_digest : str
-        The reference set that was used; empty where none was.
-    """
-
-    outcome: Outcome
-    reason: str = ""
-    run_id: str | None = None
-    reference_digest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One version to explain with one configuration on one reference set.
-
-    Attributes
-    ----------
-    id : int
-    name, version, config_digest, reference_digest : str
-        What identifies it; the last is empty until the job has run, or was told.
-    config : str
-        The whole configuration as JSON.
-    folder : str
-        What relative paths in it are counted from.
-    origin : str
-    urgent : bool
-    state : State
-    attempts : int
-        Attempts that failed.
-    deferrals : int
-        How often in a row the store did not answer.
-    losses : int
-        How often a worker died over it.
-    due : float
-        Seconds since the epoch before which it is not tried.
-    worker : str or None
-        The worker that has it.
-    reason : str or None
-        What the last attempt failed of.
-    run_id : str or None
-        The review run.
-    added, changed : float
-        Seconds since the epoch.
-    """
-
-    id: int
-    name: str
-    version: str
-    config_digest: str
-    reference_digest: str
-    config: str
-    folder: str
-    origin: str
-    urgent: bool
-    state: State
-    attempts: int
-    deferrals: int
-    losses: int
-    due: float
-    worker: str | None
-    reason: str | None
-    run_id: str | None
-    added: float
-    changed: float
-
-    @property
-    def label(self) -> str:
-        """Return ``name/version``."""
-        return f"{self.name}/{self.version}"
-
-    def plan(self) -> Plan:
-        """Return how the version is to be explained."""
-        return Plan.read(self.config, self.folder)
 
 
 _COLUMNS = ", ".join(Job.__dataclass_fields__)
@@ -216,6 +68,8 @@ class Ledger:
     --------
     >>> import tempfile
     >>> from mlflow_lime.config import Config
+    >>> from mlflow_lime.registration.job import Outcome
+    >>> from mlflow_lime.registration.plans import Plan
     >>> folder = tempfile.TemporaryDirectory()
     >>> ledger = Ledger(Path(folder.name) / "queue.db", "http://localhost:5000")
     >>> plan = Plan(Config())
@@ -326,7 +180,7 @@ class Ledger:
 
     def settle(self, job: Job, settled: Settled) -> None:
         """Note what came of an attempt; nothing where the job was taken from the worker."""
-        state, changes = _after(job, settled)
+        state, changes = after_attempt(job, settled)
         values = {"state": state, "worker": None, "changed": time.time(), **changes}
         assignments = ", ".join(f"{key} = :{key}" for key in values)
         with self._transaction() as db:
@@ -406,6 +260,17 @@ class Ledger:
                 (State.RUNNING, State.WAITING, math.inf if by is None else by),
             ).fetchone()
         return found is None
+
+    def only_waits_for_store(self) -> bool:
+        """Return whether all that is left waits for a store that has not answered for minutes."""
+        with self._transaction() as db:
+            left = db.execute(
+                "SELECT state, deferrals FROM jobs WHERE state IN (?, ?)",
+                (State.WAITING, State.RUNNING),
+            ).fetchall()
+        return bool(left) and all(
+            state == State.WAITING and deferrals >= _MANY_DEFERRALS for state, deferrals in left
+        )
 
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""
@@ -560,44 +425,6 @@ def _insert(db: sqlite3.Connection, offer: Offer) -> int | None:
         ),
     )
     return cursor.lastrowid
-
-
-def _after(job: Job, settled: Settled) -> tuple[State, dict[str, object]]:
-    """Return the state after an attempt, and the columns that change with it."""
-    now, reason = time.time(), settled.reason[:4000] or None
-    outcome = settled.outcome
-    if outcome in (Outcome.EXPLAINED, Outcome.REPEATED):
-        digest = settled.reference_digest or job.reference_digest
-        return State.DONE, {
-            "run_id": settled.run_id,
-            "reference_digest": digest,
-            "reason": "it was explained before" if outcome is Outcome.REPEATED else None,
-            "deferrals": 0,
-        }
-    if outcome is Outcome.GONE:
-        return State.DROPPED, {"reason": reason}
-    if outcome is Outcome.REFUSED:
-        return State.PARKED, {"reason": reason}
-    if outcome is Outcome.BUSY:
-        return State.WAITING, {"due": now + 2.0, "reason": reason}
-    if outcome is Outcome.UNREACHABLE:
-        pause = min(LONGEST_PAUSE, 2.0 * 2.0 ** min(job.deferrals, 20))
-        return State.WAITING, {
-            "due": now + pause,
-            "reason": reason,
-            "deferrals": job.deferrals + 1,
-        }
-    if outcome is Outcome.INTERRUPTED:
-        return State.WAITING, {"due": now}
-    limits = job.plan().config.registration
-    attempts = job.attempts + 1
-    pause = limits.retry_seconds * GROWTH ** min(attempts - 1, 20)
-    return State.WAITING if attempts < limits.attempts else State.PARKED, {
-        "attempts": attempts,
-        "reason": reason,
-        "due": now + pause,
-        "deferrals": 0,
-    }
 
 
 def _job(db: sqlite3.Connection, job_id: int) -> Job | None:

@@ -15,7 +15,8 @@ from huey.serializer import Serializer
 from huey.storage import SqliteStorage
 
 from mlflow_lime.home import home_folder
-from mlflow_lime.registration.ledger import Job, Ledger, Offer
+from mlflow_lime.registration.job import Job, Offer
+from mlflow_lime.registration.ledger import Ledger
 
 __all__ = ["JobQueue", "queue_path"]
 

@@ -40,7 +40,7 @@ from mlflow_lime.registration.events import (
     read_event,
 )
 from mlflow_lime.registration.exposition import CONTENT_TYPE, Counter, Histogram, gauge_lines
-from mlflow_lime.registration.ledger import Offer, State
+from mlflow_lime.registration.job import Offer, State
 from mlflow_lime.registration.plans import Plans
 from mlflow_lime.registration.queue import JobQueue
 from mlflow_lime.registration.signature import TOLERANCE, Flaw, is_signed, read_claim

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import psutil
 
-from mlflow_lime.registration.jobs import (
+from mlflow_lime.registration.job import Outcome, Settled
+from mlflow_lime.registration.job_process import (
     Assignment,
     hard_limit,
     out_of_memory,
     read_answer,
     serve_job,
 )
-from mlflow_lime.registration.ledger import Outcome, Settled
 
 __all__ = ["Supervisor"]
 

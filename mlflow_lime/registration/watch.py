@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mlflow_lime.errors import TrackingServerError
-from mlflow_lime.registration.ledger import Offer
+from mlflow_lime.registration.job import Offer
 from mlflow_lime.registration.plans import Plan, Plans
 from mlflow_lime.registration.queue import JobQueue
 

@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from huey.consumer import Consumer
 
 from mlflow_lime.errors import MlflowLimeError
-from mlflow_lime.registration.jobs import Assignment
-from mlflow_lime.registration.ledger import Job, Outcome, Settled, State
+from mlflow_lime.registration.job import Job, Outcome, Settled, State
+from mlflow_lime.registration.job_process import Assignment
 from mlflow_lime.registration.queue import JobQueue
 from mlflow_lime.registration.supervision import Supervisor
 
@@ -159,7 +159,7 @@ class Workers:
             self.queue.announce([after])
         if self._report is not None:
             self._report(after, settled)
-        if after.state is State.PARKED and self._parked is not None:
+        if after.state is State.PARKED and self._parked is not None and _may_tag(job):
             self._parked(job.name, job.version, after.reason or "")
 
     def _assignment(self, job: Job) -> Assignment:
@@ -215,6 +215,13 @@ class Workers:
 
     def _lock_file(self, worker: str) -> Path:
         return self._folder / f"{worker}.lock"
+
+
+def _may_tag(job: Job) -> bool:
+    try:
+        return job.plan().config.outputs.version_tags
+    except MlflowLimeError:
+        return True
 
 
 class _Consumer(Consumer):  # type: ignore[misc]

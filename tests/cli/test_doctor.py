@@ -7,7 +7,7 @@ import pytest
 
 from mlflow_lime.cli import main
 from mlflow_lime.cli.doctor import doctor
-from mlflow_lime.registration.ledger import Offer
+from mlflow_lime.registration.job import Offer
 from mlflow_lime.registration.plans import read_plans
 from mlflow_lime.registration.queue import JobQueue, queue_path
 from mlflow_lime.tracking.connection import store_label

@@ -230,6 +230,7 @@ class Fleet:
         pinned = {
             model.name: model.tags["lime.reference"].partition("@")[0]
             for model in client.search_registered_models(max_results=1000)
+            if model.latest_versions
         }
         for run in runs:
             label, _, digests = run.data.tags["lime.identity"].partition("@")

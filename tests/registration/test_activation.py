@@ -11,7 +11,7 @@ import pytest
 from mlflow.tracking.context.registry import _run_context_provider_registry
 
 from mlflow_lime.activation import RunContext, default_source, is_disabled
-from mlflow_lime.registration.ledger import State
+from mlflow_lime.registration.job import State
 
 REGISTER = """
 import sys

@@ -22,10 +22,11 @@ from mlflow_lime.errors import ConfigError, ModelError
 from mlflow_lime.registration import autolog as module
 from mlflow_lime.registration import own_worker
 from mlflow_lime.registration.background import Background
-from mlflow_lime.registration.ledger import Job, State
+from mlflow_lime.registration.job import Job, State
 from mlflow_lime.registration.queue import JobQueue, queue_path
 from mlflow_lime.tracking.connection import store_label
 from mlflow_lime.tracking.registration_hook import remove_hook
+from tests.servers import MlflowServer
 
 IDLE = "lambda path: [sys.executable, '-c', 'import time; time.sleep(120)']"
 QUIET = "lambda path: [sys.executable, '-c', 'pass']"
@@ -371,27 +372,8 @@ def test_the_store_of_the_client_is_the_one_whose_queue_is_used(
 
 @pytest.fixture
 def server(shelf: Any, tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", shelf.uri]
-    with open(tmp_path / "server.log", "wb") as log:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), "--workers", "1"],
-            cwd=tmp_path,
-            env=shelf.environment(),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    for _ in range(300):
-        with socket.socket() as trial:
-            if trial.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with MlflowServer(tmp_path / "server", shelf.uri) as started:
+        yield started.uri
 
 
 def test_versions_of_a_server_are_numbers_in_text(shelf, name, own_background, server):
@@ -402,6 +384,7 @@ def test_versions_of_a_server_are_numbers_in_text(shelf, name, own_background, s
     own_background._hand_over()
     assert isinstance(version.version, str)
     assert [(job.name, job.version) for job in jobs()] == [(name, "1"), (f"{name}-copy", "1")]
+    end_worker(shelf)
 
 
 # Whole scripts

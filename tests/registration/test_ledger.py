@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from mlflow_lime.config import Config
 from mlflow_lime.errors import ConfigError
-from mlflow_lime.registration.ledger import MOST_LOSSES, Ledger, Offer, Outcome, Settled, State
+from mlflow_lime.registration.job import Offer, Outcome, Settled, State
+from mlflow_lime.registration.ledger import MOST_LOSSES, Ledger
 from mlflow_lime.registration.plans import Plan
 
 PLAN = Plan(Config(registration={"attempts": 3, "retry_seconds": 10}))
@@ -140,8 +141,16 @@ def test_a_store_that_does_not_answer_never_parks_a_job(ledger, monkeypatch):
         pauses.append(job.due - now)
         now = job.due
     assert job.state is State.WAITING
+    assert ledger.only_waits_for_store()
     assert pauses[:3] == pytest.approx([2, 4, 8])
     assert max(pauses) == pytest.approx(300)
+
+
+def test_a_store_that_answered_lately_is_waited_for(ledger):
+    assert not ledger.only_waits_for_store()
+    ledger.offer([Offer("credit", "7", PLAN)])
+    ledger.settle(ledger.claim(1, "w"), Settled(Outcome.UNREACHABLE, "no answer"))
+    assert not ledger.only_waits_for_store()
 
 
 def test_a_job_that_kills_its_worker_again_and_again_is_parked(ledger):
@@ -247,7 +256,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from mlflow_lime.config import Config
-from mlflow_lime.registration.ledger import Ledger, Offer
+from mlflow_lime.registration.job import Offer
+from mlflow_lime.registration.ledger import Ledger
 from mlflow_lime.registration.plans import Plan
 ledger, plan = Ledger(Path(sys.argv[1]), "store"), Plan(Config())
 for i in range(60):

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from mlflow_lime.config import Config
-from mlflow_lime.registration.ledger import Offer, Outcome, Settled
+from mlflow_lime.registration.job import Offer, Outcome, Settled
 from mlflow_lime.registration.plans import Plan
 from mlflow_lime.registration.queue import JobQueue, queue_path
 

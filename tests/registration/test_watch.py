@@ -281,7 +281,7 @@ def test_a_model_that_is_deleted_and_made_again_is_explained_again(desk):
 
 
 def test_what_another_way_has_queued_is_not_queued_again(desk):
-    from mlflow_lime.registration.ledger import Offer
+    from mlflow_lime.registration.job import Offer
 
     desk.register("credit-a")
     watcher = desk.watcher()

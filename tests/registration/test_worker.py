@@ -11,7 +11,7 @@ import mlflow
 import psutil
 import pytest
 
-from mlflow_lime.registration.ledger import Offer, State
+from mlflow_lime.registration.job import Offer, State
 from mlflow_lime.registration.worker import Workers
 from mlflow_lime.tracking.registered import tag_as_parked
 

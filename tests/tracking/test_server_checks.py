@@ -1,22 +1,17 @@
 """What is said about real servers, with and without the settings that are needed."""
 
 import contextlib
-import os
-import socket
 import sqlite3
-import subprocess
-import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 
 import mlflow
 import pytest
-import requests
 from mlflow import MlflowClient
 
 from mlflow_lime.tracking.server_checks import Verdict, check_store
+from tests.servers import MlflowServer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
@@ -30,62 +25,18 @@ OPEN = {
     "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow,mlflow:*,127.0.0.1:*",
 }
 # Jobs of the server's own are of no use here, and take seconds to start.
-LEAN = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 NEEDS_PRIVATE_RULE = pytest.mark.skipif(
     tuple(int(part) for part in mlflow.__version__.split(".")[:2]) < (3, 9),
     reason="older servers send webhooks to private addresses, and take every host",
 )
 
 
-class Server:
-    """A tracking server in a process of its own."""
-
-    def __init__(self, folder, *options, **settings):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{port}"
-        self.database = f"sqlite:///{folder / 'server.db'}"
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-        command = ["server", "--backend-store-uri", self.database, "--port", str(port)]
-        command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
-        self.log = (folder / "server.log").open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *command, *options],
-            cwd=folder,
-            env={**inherited, **LEAN, **settings},
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def wait(self):
-        end = time.monotonic() + 90
-        while time.monotonic() < end:
-            assert self.process.poll() is None, "the server ended"
-            try:
-                if requests.get(f"{self.uri}/health", timeout=5).ok:
-                    return self
-            except requests.RequestException:
-                time.sleep(0.2)
-        raise AssertionError("the server does not start")
-
-    def stop(self):
-        os.killpg(self.process.pid, 15)
-        self.process.wait(30)
-        self.log.close()
-
-
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
     """A server as it comes, and one with every setting."""
-    plain = Server(tmp_path_factory.mktemp("plain"))
-    set_up = Server(tmp_path_factory.mktemp("open"), **OPEN)
-    try:
-        yield plain.wait(), set_up.wait()
-    finally:
-        plain.stop()
-        set_up.stop()
+    plain = MlflowServer(tmp_path_factory.mktemp("plain"))
+    with plain, MlflowServer(tmp_path_factory.mktemp("open"), settings=OPEN) as set_up:
+        yield plain, set_up
 
 
 def check(uri, **options):
@@ -173,7 +124,7 @@ def test_artifacts_that_cannot_be_written_are_explained(plain, monkeypatch):
 
 def test_a_lost_key_is_seen_by_a_list_that_fails(servers, plain):
     assert check(plain)["key"][0].verdict is Verdict.UNSEEN
-    path = servers[0].database.removeprefix("sqlite:///")
+    path = servers[0].backend.removeprefix("sqlite:///")
     with contextlib.closing(sqlite3.connect(path)) as db:
         with db:  # a secret that was encrypted with another key, as before a restart
             db.execute(

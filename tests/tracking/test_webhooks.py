@@ -17,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:unclosed <socket:ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
+OLD = tuple(int(part) for part in mlflow.__version__.split(".")[:2]) < (3, 9)
 SECRET = "a-secret-that-is-never-shown"
 OPEN = {
     "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
@@ -186,6 +187,7 @@ def test_a_receiver_that_is_down_is_said_so(client):
 # Servers as they come
 
 
+@pytest.mark.skipif(OLD, reason="older servers send webhooks to private addresses, too")
 def test_a_server_that_sends_to_public_addresses_only_names_its_settings(tmp_path):
     with MlflowServer(tmp_path) as server:
         client = choose(server)
@@ -195,6 +197,7 @@ def test_a_server_that_sends_to_public_addresses_only_names_its_settings(tmp_pat
             create(client, "https://127.0.0.1:9/webhook")
 
 
+@pytest.mark.skipif(OLD, reason="older servers list webhooks without reading their secrets")
 def test_a_server_that_lost_its_key_names_the_setting(tmp_path):
     settings = {key: value for key, value in OPEN.items() if "KEY" not in key}
     server = MlflowServer(tmp_path, settings=settings)

@@ -25,7 +25,7 @@ from mlflow_lime.errors import (
     VersionNotFoundError,
     shorten,
 )
-from mlflow_lime.registration.ledger import Outcome, Settled
+from mlflow_lime.registration.job import Outcome, Settled
 from mlflow_lime.registration.plans import Plan
 
 __all__ = ["Assignment", "explain", "hard_limit", "out_of_memory", "read_answer", "serve_job"]
