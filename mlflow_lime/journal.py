@@ -73,7 +73,7 @@ class Journal:
     def _opened(self) -> IO[bytes]:
         if self._file is None:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 # For the user alone: it may hold values of the data.
                 self.path.touch(mode=0o600)
                 self._file = self.path.open("ab")

@@ -154,7 +154,8 @@ def _chosen(
     for text in given:
         ids = [job.id for job in jobs if _is_meant(job, text)]
         if not ids:
-            known = " or ".join(state.value for state in states)
+            *first, last = (state.value for state in states)
+            known = f"{', '.join(first)} or {last}"
             msg = f"no {known} job {text!r} in {ledger.path}; see `mlflow-lime queue list --all`"
             raise click.UsageError(msg)
         found.update(ids)

@@ -129,9 +129,12 @@ def start_workers(queue: "JobQueue", count: int) -> "Workers":
     """Return workers for the store that was chosen, which tell what they do."""
     import mlflow
 
+    from mlflow_lime.registration.secrets import FILE_VARIABLE, SECRET_VARIABLE
     from mlflow_lime.registration.worker import Workers
     from mlflow_lime.tracking.registered import tag_as_parked
 
+    for variable in (SECRET_VARIABLE, FILE_VARIABLE):  # the processes of jobs inherit the others
+        os.environ.pop(variable, None)
     return Workers(
         queue,
         count,
@@ -154,8 +157,10 @@ def _tell(job: "Job", settled: "Settled") -> None:
         Outcome.UNREACHABLE: f"waits for the store: {settled.reason}",
         Outcome.BUSY: f"waits: {settled.reason}",
     }.get(settled.outcome, f"failed: {settled.reason}")
+    said = " ".join(said.split())
     if job.state is State.PARKED:
         said += f"\n  parked; when that is mended: mlflow-lime queue retry {job.id}"
     elif settled.outcome is Outcome.FAILED:
         said += f"\n  tried again in {max(0.0, job.due - time.time()):.0f} s"
-    click.echo(f"{datetime.now():%H:%M:%S} {job.label} {said}")
+    shown = "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in said)
+    click.echo(f"{datetime.now():%H:%M:%S} {job.label} {shown}")

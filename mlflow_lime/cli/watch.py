@@ -125,7 +125,7 @@ def watch(
     try:
         watcher = Watcher(client, plans, queue, since=since, say=_say)
         if once:
-            ctx.exit(_look_once(watcher, queue, workers))
+            ctx.exit(_look_once(watcher, queue, plans, workers))
         click.echo(_started(plans, queue, workers, interval, sweep_seconds))
         _go_on(watcher, queue, workers, interval, sweep_seconds)
     finally:
@@ -143,7 +143,7 @@ def _go_on(
         watcher.run(stop, interval, sweep_seconds)
 
 
-def _look_once(watcher: "Watcher", queue: "JobQueue", workers: int) -> int:
+def _look_once(watcher: "Watcher", queue: "JobQueue", plans: "Plans", workers: int) -> int:
     """Sweep, work at what is there, say what came of it, and return the exit code."""
     from mlflow_lime.cli.service import start_workers, stop_signals
 
@@ -156,20 +156,23 @@ def _look_once(watcher: "Watcher", queue: "JobQueue", workers: int) -> int:
         with start_workers(queue, workers) as working:
             while not working.idle(retries=False) and not stop.wait(0.2):
                 pass
-    lines, open_ones = _summary(queue, started)
+    lines, open_ones = _summary(queue, plans, started)
     click.echo("\n".join(lines))
     return 130 if stop.is_set() else int(open_ones > 0)
 
 
-def _summary(queue: "JobQueue", started: float) -> tuple[list[str], int]:
+def _summary(queue: "JobQueue", plans: "Plans", started: float) -> tuple[list[str], int]:
     """Return what became of the jobs, and how many versions are not explained."""
     from mlflow_lime.registration.job import State
 
-    done = queue.ledger.jobs([State.DONE])
+    def ours(*states: State) -> list["Job"]:
+        return [job for job in queue.ledger.jobs(states) if plans.of(job.name) is not None]
+
+    done = ours(State.DONE)
     now = sum(job.changed >= started and job.reason is None for job in done)
-    gone = [j for j in queue.ledger.jobs([State.DROPPED]) if j.changed >= started]
-    parked = queue.ledger.jobs([State.PARKED])
-    waiting = queue.ledger.jobs([State.WAITING, State.RUNNING])
+    gone = [j for j in ours(State.DROPPED) if j.changed >= started]
+    parked = ours(State.PARKED)
+    waiting = ours(State.WAITING, State.RUNNING)
     counts = [f"{now:,} explained", f"{len(done) - now:,} explained before"]
     counts += [f"{len(gone):,} gone"] if gone else []
     counts += [f"{len(parked):,} parked"] if parked else []

@@ -54,13 +54,19 @@ def worker(
     connect(ctx)
     queue = open_queue(queue_file)
     from mlflow_lime.cli.service import start_workers, stop_signals
+    from mlflow_lime.registration.own_worker import step_back, step_up
 
     stop = threading.Event()
     with stop_signals(stop), start_workers(queue, workers) as working:
-        click.echo(f"Working at {queue.ledger.path} with {workers} worker(s); Ctrl-C to stop.")
+        count = "one worker" if workers == 1 else f"{workers} workers"
+        click.echo(f"Working at {queue.ledger.path} with {count}; Ctrl-C to stop.")
         while not stop.wait(0.5):
             if until_empty and working.idle():
-                break
+                # Who looks for a worker from now on finds none, and starts one.
+                step_back(queue.ledger.path)
+                if working.idle():
+                    break
+                step_up(queue.ledger.path)
             if until_empty and queue.ledger.only_waits_for_store():
                 click.echo("The store does not answer; the versions wait in the queue.", err=True)
                 break

@@ -161,7 +161,7 @@ class StepsFile:
         names = [step.name for step in self.steps]
         if wanted in names:
             return names.index(wanted)
-        if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+        if wanted.isdecimal() and len(wanted) < 9 and 1 <= int(wanted) <= len(names):
             return int(wanted) - 1
         listed = ", ".join(f"{i} {name}" for i, name in enumerate(names, start=1))
         msg = (
@@ -254,8 +254,8 @@ class _Reader:
             return load_config(config_path), config_path
         given = head.config if head is not None else None
         if isinstance(given, str):
-            path = self.folder / Path(given).expanduser()
-            if not path.is_file():
+            path = self.folder / _expanded(given)
+            if not _is_file(path):
                 self._add(("config",), f"expected a YAML file, got {shorten(given)}: no such file.")
                 return None, given
             return load_config(path), given
@@ -294,7 +294,7 @@ class _Reader:
             section = tree.get(name)
             source = section.get("source") if isinstance(section, dict) else None
             if isinstance(section, dict) and isinstance(source, str) and is_path(source):
-                absolute = str(self.folder / Path(source).expanduser())
+                absolute = str(self.folder / _expanded(source))
                 found[name] = {**section, "source": absolute}
         return found
 
@@ -429,3 +429,18 @@ def _nearest(detail: ErrorDetails, got: object) -> str:
     words = str(detail.get("ctx", {}).get("expected", "")).replace("' or '", "', '")
     options = [word.strip(" '") for word in words.split(",")]
     return did_you_mean(got, options) if isinstance(got, str) else ""
+
+
+def _expanded(path: str) -> Path:
+    """Return a path with ``~`` as a home folder, where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False

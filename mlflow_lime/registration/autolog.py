@@ -324,7 +324,7 @@ def _review(registration: Registration, config: "Config") -> None:
         )
         raise ConfigError(msg)
     with _no_given_run():
-        explain_registered(registration.name, registration.version, config)
+        explain_registered(registration.name, registration.version, config, by_us=True)
 
 
 @contextmanager

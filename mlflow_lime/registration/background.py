@@ -24,6 +24,8 @@ _TENDING = 2.0
 """Seconds between two looks at what became of the versions of this process."""
 _LOOK = 0.3
 """Seconds between two looks while a script waits at its end."""
+_LONGEST_PAUSE = 5.0
+"""Seconds until the next attempt for which a script does not wait any more."""
 _FORK = 10.0
 """Seconds that a fork waits until no version is on its way into a queue."""
 _HANDOVER = 40.0
@@ -246,7 +248,9 @@ class Background:
             _say(f"explaining {count} ({_some(waiting)}); Ctrl-C leaves it to the background")
         deadline = time.monotonic() + seconds
         with suppress(KeyboardInterrupt):
-            while self._tend() and time.monotonic() < deadline:
+            while (left := self._tend()) and time.monotonic() < deadline:
+                if min(lane.pause for lane in left) > _LONGEST_PAUSE:
+                    break
                 time.sleep(_LOOK)
         return [
             label for lane in self._lanes.values() for label in lane.explained[before[id(lane)] :]

@@ -18,8 +18,8 @@ __all__ = ["address_of", "is_loopback", "listen", "serve"]
 
 MOST_CONNECTIONS = 512
 """Connections at a time; further ones are closed at once."""
-MOST_REQUESTS = 256
-"""Requests at a time; further ones are answered with 503."""
+HEAD_PATIENCE = 5.0
+"""Seconds within which a connection must bring the first head of a request."""
 MOST_HEADERS = 16 * 1024
 """Bytes of all headers of a request."""
 PATIENCE = 30.0
@@ -89,7 +89,6 @@ def serve(app: Any, listening: socket.socket, stop: threading.Event) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_REQUESTS,
         h11_max_incomplete_event_size=MOST_HEADERS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
@@ -130,7 +129,14 @@ class _Protocol(H11Protocol):
         # acknowledgement, 40 ms, since asyncio does not know this kind of socket for TCP.
         connected = transport.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._watch()
+        self._watch(HEAD_PATIENCE)
+
+    def handle_events(self) -> None:
+        # Called for each part that comes; a head that is complete makes a cycle.
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._overdue is not None:
@@ -141,7 +147,7 @@ class _Protocol(H11Protocol):
         super().on_response_complete()
         self._watch()
 
-    def _watch(self) -> None:
+    def _watch(self, seconds: float = PATIENCE) -> None:
         if self._overdue is not None:
             self._overdue.cancel()
-        self._overdue = self.loop.call_later(PATIENCE, self.transport.abort)
+        self._overdue = self.loop.call_later(seconds, self.transport.abort)

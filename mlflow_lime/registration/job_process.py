@@ -5,6 +5,7 @@ import faulthandler
 import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -27,6 +28,7 @@ from mlflow_lime.errors import (
 )
 from mlflow_lime.registration.job import Outcome, Settled
 from mlflow_lime.registration.plans import Plan
+from mlflow_lime.registration.secrets import FILE_VARIABLE, SECRET_VARIABLE
 
 __all__ = ["Assignment", "explain", "hard_limit", "out_of_memory", "read_answer", "serve_job"]
 
@@ -34,6 +36,9 @@ _ON_KILL = 30.0
 """Seconds after the time limit when the operating system ends the process, if nobody else has."""
 _NICENESS = 5
 _UNTOUCHED = 256 << 20
+_LONGEST_REASON = 4000
+_RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_DIGEST = re.compile(r"[0-9a-f]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Assignment:
     Attributes
     ----------
     name, version : str
+    by_us : bool
+        Whether this user has registered it, and not just anybody.
     plan_text, plan_folder : str
         See `Plan.read`.
     tracking_uri, registry_uri : str
@@ -56,6 +63,7 @@ class Assignment:
 
     name: str
     version: str
+    by_us: bool
     plan_text: str
     plan_folder: str
     tracking_uri: str
@@ -80,6 +88,8 @@ def serve_job(assignment: Assignment, answer: Connection) -> None:
 
 def _keep_within(assignment: Assignment) -> None:
     """Limit the process, and what it says."""
+    for variable in (SECRET_VARIABLE, FILE_VARIABLE):  # none of the model's business
+        os.environ.pop(variable, None)
     with contextlib.suppress(OSError):
         os.setsid()
     with contextlib.suppress(OSError, AttributeError):
@@ -90,7 +100,8 @@ def _keep_within(assignment: Assignment) -> None:
         signal.setitimer(signal.ITIMER_REAL, assignment.max_seconds + _ON_KILL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _limit_memory(assignment.max_memory)
-    log = os.open(assignment.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    log = os.open(assignment.log, flags, 0o600)
     _flush()
     for stream in (1, 2):
         os.dup2(log, stream)
@@ -144,6 +155,8 @@ def _flush() -> None:
 def explain(assignment: Assignment) -> Settled:
     """Explain a version as its plan says, and return what came of it; never raises."""
     try:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return _explain(assignment)
     except ReviewInProgressError as error:
         return Settled(Outcome.BUSY, str(error))
@@ -179,7 +192,7 @@ def _explain(assignment: Assignment) -> Settled:
     config = Plan.read(assignment.plan_text, assignment.plan_folder).config
     if Path(assignment.plan_folder).is_dir():
         os.chdir(assignment.plan_folder)  # functions of the user's own may stand there
-    review = explain_registered(assignment.name, assignment.version, config)
+    review = explain_registered(assignment.name, assignment.version, config, by_us=assignment.by_us)
     return Settled(
         Outcome.REPEATED if review.repeated else Outcome.EXPLAINED,
         run_id=review.run_id,
@@ -206,13 +219,13 @@ def read_answer(text: bytes) -> Settled:
         If it is anything else: the model's code runs in the process that sends it.
     """
     fields: Mapping[str, Any] = json.loads(text)
-    if set(fields) != set(Settled.__dataclass_fields__):
-        msg = "unexpected answer"
-        raise ValueError(msg)
-    run_id = fields["run_id"]
-    return Settled(
-        Outcome(fields["outcome"]),
-        str(fields["reason"]),
-        None if run_id is None else str(run_id),
-        str(fields["reference_digest"]),
-    )
+    if not isinstance(fields, dict) or set(fields) != set(Settled.__dataclass_fields__):
+        raise ValueError("unexpected answer")
+    outcome = Outcome(fields["outcome"])
+    run_id, digest = fields["run_id"], str(fields["reference_digest"])
+    done = outcome in (Outcome.EXPLAINED, Outcome.REPEATED)
+    if run_id is None if done else run_id is not None:
+        raise ValueError("unexpected answer")
+    if done and not (_RUN_ID.fullmatch(str(run_id)) and _DIGEST.fullmatch(digest)):
+        raise ValueError("unexpected answer")
+    return Settled(outcome, str(fields["reason"])[:_LONGEST_REASON], run_id, digest)

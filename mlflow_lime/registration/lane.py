@@ -48,6 +48,8 @@ class Lane:
         The versions that were, as ``name/version``.
     broken : bool
         Whether its worker ends again and again without doing anything.
+    pause : float
+        Seconds for which none of the versions that are left will be tried.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class Lane:
         self.mine: dict[Key, Plan] = {}
         self.explained: list[str] = []
         self.broken = False
+        self.pause = 0.0
         self._ids: dict[Key, int] = {}
         self._notices = notices
         self._worker = None if served else OwnWorker(path, *registration.located())
@@ -87,6 +90,7 @@ class Lane:
         try:
             left = self._unfinished()
             self._note_finished({_key(job) for job in left})
+            self._tell_of_failures(left)
             if left and not self.broken and not self._worker.alive():
                 self._restart(self._worker, left)
         except MlflowLimeError as error:
@@ -105,6 +109,8 @@ class Lane:
     def outlook(self) -> str:
         """Return what will become of them when this process ends, as the end of a sentence."""
         see = f"see `mlflow-lime queue list --queue {self.path}`"
+        if self.pause > 1:
+            return f"will be tried again in {self.pause:.0f} s, in the background; {see}"
         if self._worker is not None and self._worker.alive():
             return f"will be explained in process {self._worker.pid}; {see}"
         return f"wait in the queue for `mlflow-lime worker --queue {self.path}`; {see}"
@@ -138,6 +144,19 @@ class Lane:
         for key in finished:
             self.mine.pop(key)
             self._ids.pop(key, None)
+
+    def _tell_of_failures(self, left: list[Job]) -> None:
+        """Say why versions are not explained yet, and note how long they will not be tried."""
+        now = time.time()
+        for job in left:
+            if job.attempts and job.reason and job.state is State.WAITING:
+                self._notices.warn(
+                    f"{job.label} was registered, but could not be explained yet: "
+                    f"{job.reason.rstrip('.')}; it is tried again in the background",
+                    about=job.label,
+                )
+        pauses = [job.due - now if job.state is State.WAITING else 0.0 for job in left]
+        self.pause = min(pauses, default=0.0)
 
     def _note(self, job: Job) -> None:
         if job.state is State.DONE:

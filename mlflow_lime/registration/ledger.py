@@ -95,6 +95,8 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
             _check_permissions(path)
+            opened = path.stat()
+            self._file = opened.st_dev, opened.st_ino
             with self._transaction() as db:
                 found = db.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()
                 if found is None:
@@ -314,6 +316,21 @@ class Ledger:
 
     # The file
 
+    def probe(self) -> dict[State, int]:
+        """Write to the file, and return how many jobs are in each state.
+
+        Raises
+        ------
+        OSError, sqlite3.Error
+            If the file cannot be written, or is not the one any more that was opened.
+        """
+        found = self.path.stat()
+        if (found.st_dev, found.st_ino) != self._file:
+            raise OSError(f"{self.path} is another file than the one that was opened")
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (str(time.time()),))
+        return self.counts()
+
     def close(self) -> None:
         """Wait for the transactions of all threads, and close their connections."""
         with self._idle:
@@ -346,7 +363,8 @@ class Ledger:
         try:
             yield db
         except BaseException:
-            db.execute("ROLLBACK")
+            if db.in_transaction:  # SQLite has ended it where the disk is full
+                db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
 
@@ -361,16 +379,26 @@ class Ledger:
 
 
 def _check_permissions(path: Path) -> None:
-    """Refuse a file that others can write to: what stands in it decides which code is loaded."""
+    """Refuse files that others can write to: what stands in them decides which code is loaded."""
     if os.name != "posix":
         return
-    found = path.stat()
-    if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0):
-        msg = (
-            f"the queue {path} can be written by other users, and what stands in it decides which "
-            f"code is loaded; take it for yourself (chown, chmod 600 {shorten(str(path))})"
-        )
-        raise ConfigError(msg)
+    beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm", "-journal")]
+    for file in (path, *(file for file in beside if file.exists())):
+        found = file.lstat()
+        if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0) or file.is_symlink():
+            _refuse(f"the queue's file {file}", f"chmod 600 {shorten(str(file))}")
+    folder = path.parent.stat()
+    sticky = folder.st_mode & 0o1000
+    if (folder.st_mode & 0o022 and not sticky) or folder.st_uid not in (os.geteuid(), 0):
+        _refuse(f"the queue's folder {path.parent}", f"chmod 700 {shorten(str(path.parent))}")
+
+
+def _refuse(what: str, cure: str) -> None:
+    msg = (
+        f"{what} can be written by other users, and what stands in it decides which code is "
+        f"loaded; take it for yourself (chown, {cure})"
+    )
+    raise ConfigError(msg)
 
 
 def _is_known(db: sqlite3.Connection, name: str, version: str, created: int | None) -> bool:
@@ -382,11 +410,9 @@ def _is_known(db: sqlite3.Connection, name: str, version: str, created: int | No
 
 def _note(db: sqlite3.Connection, name: str, version: str, created: int | None) -> None:
     if not _is_known(db, name, version, created):
-        # New, or made again: what is known of the old one of that number means nothing.
-        db.execute(
-            "DELETE FROM jobs WHERE name = ? AND version = ? AND state != ?",
-            (name, version, State.RUNNING),
-        )
+        # New, or made again: what is known of the old one of that number means nothing, and
+        # nothing that becomes of a job that runs.
+        db.execute("DELETE FROM jobs WHERE name = ? AND version = ?", (name, version))
     db.execute(
         "INSERT INTO versions VALUES (?, ?, ?, ?) ON CONFLICT (name, version) "
         "DO UPDATE SET created = COALESCE(excluded.created, created)",

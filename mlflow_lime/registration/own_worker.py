@@ -11,13 +11,20 @@ import psutil
 from filelock import FileLock
 
 from mlflow_lime.errors import ConfigError
+from mlflow_lime.registration.secrets import FILE_VARIABLE, SECRET_VARIABLE
 
-__all__ = ["OwnWorker", "worker_command", "worker_environment"]
+__all__ = ["OwnWorker", "step_back", "step_up", "worker_command", "worker_environment"]
 
 _LONGEST_LOG = 1 << 20
 """Bytes of an old log beyond which a new worker begins it anew."""
 
-_NOT_FOR_WORKERS = ("MLFLOW_RUN_ID", "MLFLOW_ACTIVE_MODEL_ID", "_MLFLOW_ACTIVE_MODEL_ID")
+_NOT_FOR_WORKERS = (
+    "MLFLOW_RUN_ID",
+    "MLFLOW_ACTIVE_MODEL_ID",
+    "_MLFLOW_ACTIVE_MODEL_ID",
+    SECRET_VARIABLE,
+    FILE_VARIABLE,
+)
 
 
 def worker_command(path: Path) -> list[str]:
@@ -80,7 +87,7 @@ class OwnWorker:
         self.log = path.with_name(f"{path.name}.worker.log")
         self.pid: int | None = None
         self._store = (tracking_uri, registry_uri)
-        self._note = path.with_name(f"{path.name}.worker")
+        self._note = _note_of(path)
         self._lock = FileLock(path.with_name(f"{path.name}.worker.lock"), mode=0o600)
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -109,8 +116,9 @@ class OwnWorker:
 
     def alive(self) -> bool:
         """Return whether a worker is running, which may be one that another process started."""
-        if self._child is not None and self._child.poll() is None:
-            return True
+        # By the note alone: a worker takes it away before it looks for work for the last time.
+        if self._child is not None:
+            self._child.poll()
         self.pid = _running(self._note)
         return self.pid is not None
 
@@ -126,8 +134,36 @@ class OwnWorker:
         with open(_descriptor(self.log), "ab") as log:
             self._child = _spawn(command, worker_environment(*self._store), log.fileno())
         self.pid = self._child.pid
-        note = [self.pid, psutil.Process(self.pid).create_time()]
-        self._note.write_text(json.dumps(note), encoding="utf-8")
+        _write_note(self._note, self.pid)
+
+
+def step_back(path: Path) -> None:
+    """Take the note away that this process works at a queue, if it is ours.
+
+    Parameters
+    ----------
+    path : Path
+        The queue.
+    """
+    note = _note_of(path)
+    if _running(note) == os.getpid():
+        note.unlink(missing_ok=True)
+
+
+def step_up(path: Path) -> None:
+    """Note that this process works at a queue, if no other does."""
+    note = _note_of(path)
+    if _running(note) is None:
+        _write_note(note, os.getpid())
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.worker")
+
+
+def _write_note(note: Path, pid: int) -> None:
+    entry = [pid, psutil.Process(pid).create_time()]
+    note.write_text(json.dumps(entry), encoding="utf-8")
 
 
 def _spawn(command: Sequence[str], env: dict[str, str], log: int) -> subprocess.Popen[bytes]:

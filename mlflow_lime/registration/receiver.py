@@ -283,8 +283,7 @@ class _Probe:
         if self._asking is None or (self._asking.done() and now - self._asked > PROBE_AGE):
             self._asked = now
             loop = asyncio.get_running_loop()
-            # It begins as a writer does, and so fails where a writer would.
-            self._asking = loop.run_in_executor(self._thread, self._queue.ledger.counts)
+            self._asking = loop.run_in_executor(self._thread, self._queue.ledger.probe)
             self._asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())
         try:
             return await asyncio.wait_for(asyncio.shield(self._asking), PROBE_PATIENCE)
@@ -317,7 +316,9 @@ def create_app(
     FastAPI
         Call ``app.state.close()`` when it has served, before the queue is closed.
     """
-    app = FastAPI(title="mlflow-lime", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="mlflow-lime", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
     probe = _Probe(deliveries.queue)
     shown = tuple(counters)
 

@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,10 @@ from mlflow_lime.registration.supervision import Supervisor
 
 __all__ = ["Workers"]
 
+_OLD_LOCK = 86_400.0
+"""Seconds after which the file of a worker that died is removed; never one that just begins."""
+_OLD_LOG = 30 * 86_400.0
+"""Seconds for which the log of a job that failed is kept."""
 _TENDING = 2.0
 """Seconds between two looks for jobs of workers that died."""
 
@@ -73,8 +78,9 @@ class Workers:
             scheduler_interval=1,
         )
         self._folder = queue.ledger.path.with_name(f"{queue.ledger.path.name}.workers")
+        self._logs = self._folder.with_suffix(".logs")
         self._alive = self._lock(self.name)
-        self._active: set[int] = set()
+        self._active: dict[int, int] = {}
         self._ended = threading.Event()
         self._tending = threading.Thread(target=self._tend, daemon=True, name="mlflow-lime tending")
 
@@ -85,6 +91,7 @@ class Workers:
         logging.getLogger("huey").setLevel(logging.CRITICAL)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._alive.acquire()
+        self._clean()
         self.queue.work_with(self._work)
         self._consumer.start()
         self._tending.start()
@@ -133,13 +140,14 @@ class Workers:
     def _work(self, job_id: int) -> None:
         if self._ended.is_set():
             return  # the job waits, and whoever works next is told
-        self._active.add(job_id)
+        # By thread: a job may be announced twice, and only one of two threads gets it.
+        self._active[threading.get_ident()] = job_id
         try:
             job = self.queue.ledger.claim(job_id, self.name)
             if job is not None:
                 self._settle(job, self._attempt(job))
         finally:
-            self._active.discard(job_id)
+            self._active.pop(threading.get_ident(), None)
 
     def _attempt(self, job: Job) -> Settled:
         try:
@@ -147,7 +155,7 @@ class Workers:
         except MlflowLimeError as error:
             return Settled(Outcome.REFUSED, str(error))
         except Exception as error:
-            return Settled(Outcome.FAILED, f"its process cannot start: {type(error).__name__}")
+            settled = Settled(Outcome.FAILED, f"its process cannot start: {type(error).__name__}")
         if self._supervisor.stopping and settled.outcome is Outcome.FAILED:
             return Settled(Outcome.INTERRUPTED)
         return settled
@@ -164,21 +172,33 @@ class Workers:
 
     def _assignment(self, job: Job) -> Assignment:
         limits = job.plan().config.registration
-        logs = self.queue.ledger.path.with_name(f"{self.queue.ledger.path.name}.logs")
-        logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Assignment(
             name=job.name,
             version=job.version,
+            by_us=job.origin in ("autolog", "person"),
             plan_text=job.config,
             plan_folder=job.folder,
             tracking_uri=self._store[0],
             registry_uri=self._store[1],
             max_seconds=limits.max_seconds,
             max_memory=limits.max_memory,
-            log=str(logs / f"{job.id}.log"),
+            log=str(self._logs / f"{job.id}.log"),
         )
 
     # Workers that died
+
+    def _clean(self) -> None:
+        """Remove what workers that were killed, and jobs that failed, have left long ago."""
+        now = time.time()
+        for lock in self._folder.glob("*.lock"):
+            with suppress(OSError):
+                if now - lock.stat().st_mtime > _OLD_LOCK and self._is_dead(lock.stem):
+                    lock.unlink()
+        for log in self._logs.glob("*.log"):
+            with suppress(OSError):
+                if now - log.stat().st_mtime > _OLD_LOG:
+                    log.unlink()
 
     def _tend(self) -> None:
         while True:
@@ -197,7 +217,7 @@ class Workers:
                 self.queue.ledger.give_back(str(worker))
                 self._lock_file(str(worker)).unlink(missing_ok=True)
         # What a full disk or the like has kept us from settling.
-        self.queue.ledger.give_back(self.name, keep=frozenset(self._active))
+        self.queue.ledger.give_back(self.name, keep=frozenset(self._active.values()))
         self.queue.announce_forgotten()
         self._consumer.check_worker_health()
 

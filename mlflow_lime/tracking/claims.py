@@ -81,7 +81,7 @@ def _claimed(what: str, refusal: str, patience: float = 0.0) -> Iterator[None]:
 def _file(what: str) -> Path:
     folder = home_folder() / "locks"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         msg = (
             f"the folder {folder} cannot be made: {error.strerror}; set MLFLOW_LIME_HOME to a "

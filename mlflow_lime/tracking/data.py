@@ -26,6 +26,7 @@ from mlflow_lime.tracking.array_data import array_file_rows, dense_cells, frame_
 from mlflow_lime.tracking.background_log import ARRAYS_FILE, ROWS_FILE, STATISTICS_FILE
 from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.sampled_rows import choose_rows, csv_rows, parquet_rows
+from mlflow_lime.tracking.trusted_data import check_dataset
 from mlflow_lime.tracking.versions import ModelVersionRef
 
 if TYPE_CHECKING:
@@ -271,10 +272,12 @@ class _Reader:
             msg = f"{ref.label} has no run whose datasets could be read"
             raise DataError(msg)
         with impatient(), translate_errors(f"run {ref.run_id!r}"):
-            inputs = self.client.get_run(ref.run_id).inputs
+            run = self.client.get_run(ref.run_id)
+        inputs = run.inputs
         logged = inputs.dataset_inputs if inputs is not None else []
         chosen = _pick_dataset(logged, name, ref)
         origin = f"dataset {chosen.dataset.name!r} of run {ref.run_id}"
+        check_dataset(chosen.dataset, run.info.artifact_uri, origin)
         try:
             content = mlflow.data.get_source(chosen.dataset).load()
         except NotImplementedError:

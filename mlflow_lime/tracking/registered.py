@@ -1,5 +1,6 @@
 """A registered version that nobody is waiting for: allowed or not, explained, or marked as not."""
 
+from contextlib import nullcontext
 from enum import Enum
 
 import mlflow
@@ -11,6 +12,7 @@ from mlflow_lime.config import Config
 from mlflow_lime.tracking.connection import impatient, is_missing
 from mlflow_lime.tracking.policy import check_flavors, check_source
 from mlflow_lime.tracking.review import Review, review_version
+from mlflow_lime.tracking.trusted_data import only_trusted_data
 from mlflow_lime.tracking.versions import resolve_model
 
 __all__ = ["Presence", "choose_store", "explain_registered", "look_for", "tag_as_parked"]
@@ -32,8 +34,16 @@ def choose_store(tracking_uri: str, registry_uri: str) -> None:
     mlflow.set_registry_uri("" if registry_uri == tracking_uri else registry_uri)
 
 
-def explain_registered(name: str, version: str, config: Config) -> Review:
+def explain_registered(name: str, version: str, config: Config, *, by_us: bool = False) -> Review:
     """Explain a version if its source and its flavours are allowed.
+
+    Parameters
+    ----------
+    name, version : str
+    config : Config
+    by_us : bool
+        Whether this user has registered it, and not just anybody: then the dataset of its run is
+        read wherever it lies.
 
     Raises
     ------
@@ -46,7 +56,8 @@ def explain_registered(name: str, version: str, config: Config) -> Review:
     check_source(name, version, config, client)
     uri = f"models:/{name}/{version}"
     check_flavors(resolve_model(uri, client), config)
-    return review_version(uri, config, client=client)
+    with nullcontext() if by_us else only_trusted_data(config):
+        return review_version(uri, config, client=client)
 
 
 def look_for(name: str, version: str) -> Presence:

@@ -11,21 +11,17 @@ import pytest
 from mlflow import MlflowClient
 
 from mlflow_lime import names
-from mlflow_lime.cli import main
-from mlflow_lime.cli.watch import watch
 
-START = "from mlflow_lime.cli import main; from mlflow_lime.cli.watch import watch; "
-START += "main.add_command(watch); main()"
+START = "from mlflow_lime.cli import main; main()"
 QUICK = "reference: {count: 3}\nsampling: {rows: 32, max_rows: 32}\noutputs: {pictures: false}\n"
 
 
 @pytest.fixture
-def name(model):
+def name(model, store):
     """A registered model of the test's own, with one version; a quick configuration beside it."""
-    if "watch" not in main.commands:
-        main.add_command(watch)
     own = model.split("/")[1]
-    Path("lime.yaml").write_text(f"models: ['{own}']\n{QUICK}")
+    data = f"data: {{source: '{store.folder / 'rows.csv'}'}}\n"
+    Path("lime.yaml").write_text(f"models: ['{own}']\n{QUICK}{data}")
     return own
 
 

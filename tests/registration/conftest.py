@@ -84,13 +84,19 @@ class Shelf:
     def client(self) -> MlflowClient:
         return MlflowClient(self.uri, self.uri)
 
-    def register(self, name: str, count: int = 1, source: str | None = None) -> list[str]:
+    def register(
+        self,
+        name: str,
+        count: int = 1,
+        source: str | None = None,
+        run_id: str | None = None,
+    ) -> list[str]:
         """Register versions of the model, and return their numbers."""
         client = self.client
         if not client.search_registered_models(f"name='{name}'"):
             client.create_registered_model(name)
         versions = [
-            client.create_model_version(name, source or self.source, run_id=self.run_id)
+            client.create_model_version(name, source or self.source, run_id=run_id or self.run_id)
             for _ in range(count)
         ]
         return [str(version.version) for version in versions]

@@ -68,7 +68,7 @@ def test_versions_from_eight_processes_are_explained_once_by_watch_serve_and_aut
 
 
 def test_a_server_with_passwords_is_watched(fleet):
-    explain_all(fleet(passwords=True), "watch", 3, ["client", "autolog"])
+    explain_all(fleet(passwords=True), "watch", 2, ["client", "autolog"])
 
 
 def test_versions_on_postgresql_are_explained_once(fleet, postgres):

@@ -61,6 +61,14 @@ def test_a_version_of_a_model_that_was_made_again_is_new(ledger):
     assert len(ledger.jobs()) == 1
 
 
+def test_a_version_that_is_made_again_while_the_old_one_runs_is_new_too(ledger):
+    ledger.offer([Offer("credit", "1", PLAN, created=100)])
+    old = ledger.claim(1, "w")
+    assert ledger.offer([Offer("credit", "1", PLAN, created=200)]) == [2]
+    ledger.settle(old, Settled(Outcome.GONE))
+    assert states(ledger) == [("credit/1", "waiting")]
+
+
 def test_a_version_seen_without_its_time_is_the_same_once_the_time_is_known(ledger):
     ledger.offer([Offer("credit", "1", PLAN)])
     assert ledger.unseen([("credit", "1", 100)]) == []

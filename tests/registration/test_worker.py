@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 import psutil
 import pytest
 
@@ -66,7 +67,13 @@ def test_every_version_is_explained_once_and_all_share_one_reference_set(shelf, 
 
 _SCRIPT = """
 import os, time
+import gc
 import mlflow
+from multiprocessing.connection import Connection
+def answer(text):
+    for pipe in [found for found in gc.get_objects() if isinstance(found, Connection)]:
+        if pipe.writable and not pipe.readable:
+            os.write(pipe.fileno(), text)
 class Model(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         return [0.5] * len(model_input)
@@ -96,6 +103,23 @@ HOSTILE = {
     "leaves": ("raise SystemExit(4)", "SystemExit(4)"),
     "sleeps": ("time.sleep(10_000)", "longer than 6 seconds"),
     "spins": ("sum(range(10**15))", "longer than 6 seconds"),
+    "answers half": (
+        "import signal, struct\nsignal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "answer(struct.pack('!i', 1000) + b'{')\ntime.sleep(10_000)",
+        "longer than 6 seconds",
+    ),
+    "answers for us": (
+        "import json, struct\n"
+        "fake = json.dumps(dict(outcome='explained', reason='', run_id='a b', "
+        "reference_digest='d')).encode()\n"
+        "answer(struct.pack('!i', len(fake)) + fake)\ntime.sleep(10_000)",
+        "something else than an answer",
+    ),
+    "dies while a child keeps the pipe": (
+        "import signal\nif os.fork() == 0: time.sleep(40); os._exit(0)\n"
+        "os.kill(os.getpid(), signal.SIGSEGV)",
+        "SIGSEGV",
+    ),
     "eats": (
         "hoard = []\nwhile True:\n    hoard.append(os.urandom(2**24))",
         "needed more than 700 MiB",
@@ -108,7 +132,7 @@ def test_a_hostile_model_parks_alone_and_the_next_job_runs(shelf, queue, name, t
     code, reason = HOSTILE[kind]
     source = hostile(shelf, tmp_path, code)
     (bad,) = shelf.register(name, source=source)
-    limits = {**QUICK, "max_seconds": 6 if kind in ("sleeps", "spins") else 60}
+    limits = {**QUICK, "max_seconds": 6 if reason.endswith("6 seconds") else 60}
     if kind == "eats":
         limits["max_memory"] = "700MiB"
     plan = shelf.plans(registration=limits).of(name)
@@ -198,3 +222,57 @@ def test_only_allowed_flavours_are_loaded(shelf, queue, name, tmp_path):
     assert job.attempts == 0
     assert "python_function" in job.reason
     assert not (tmp_path / "loaded").exists()
+
+
+def test_what_a_model_has_started_ends_with_its_job_and_sees_no_secret(
+    shelf, queue, name, tmp_path, monkeypatch
+):
+    from mlflow_lime.registration.secrets import SECRET_VARIABLE
+
+    monkeypatch.setenv(SECRET_VARIABLE, "a-secret-for-tests-alone")
+    note = tmp_path / "note"
+    code = (
+        "import subprocess\n"
+        "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"open({str(note)!r}, 'w').write(f'{{child.pid}} {{dict(os.environ)}}')"
+    )
+    (number,) = shelf.register(name, source=hostile(shelf, tmp_path, code))
+    queue.offer([Offer(name, number, shelf.plans(registration=QUICK).of(name))])
+    work(shelf, queue)
+    pid, _, environment = note.read_text().partition(" ")
+    assert "a-secret-for-tests-alone" not in environment
+    wait_for(lambda: not psutil.pid_exists(int(pid)) or not lives(psutil.Process(int(pid))), 20)
+
+
+def test_a_job_that_is_announced_twice_stays_with_the_thread_that_has_it(shelf, queue, name):
+    offer(shelf, queue, name)
+    losses = []
+    with workers(shelf, queue, 2) as working:
+        wait_for(lambda: queue.ledger.counts()[State.RUNNING])
+        queue.announce(queue.ledger.jobs())
+        while not working.idle():
+            losses += [job.losses for job in queue.ledger.jobs()]
+            time.sleep(0.05)
+    assert not any(losses)
+    assert {version: len(runs) for version, runs in shelf.reviews(name).items()} == {"1": 1}
+
+
+@pytest.mark.parametrize(("origin", "state"), [("watch", State.PARKED), ("autolog", State.DONE)])
+def test_a_file_that_a_stranger_names_as_the_dataset_is_not_read(
+    shelf, queue, name, tmp_path, origin, state
+):
+    shelf_data = shelf.folder / "data.parquet"
+    private = tmp_path / "private.parquet"
+    private.write_bytes(shelf_data.read_bytes())
+    frame = pd.read_parquet(private)
+    with mlflow.start_run() as run:
+        mlflow.log_input(mlflow.data.from_pandas(frame, source=str(private), name="rows"))
+    (number,) = shelf.register(name, run_id=run.info.run_id)
+    plan = shelf.plans(registration=QUICK, data={"source": "auto", "target": "target"}).of(name)
+    queue.offer([Offer(name, number, plan, origin=origin)])
+    work(shelf, queue)
+    (job,) = queue.ledger.jobs()
+    assert job.state is state
+    if state is State.PARKED:
+        assert "anybody may have registered" in job.reason
+        assert "data.source" in job.reason
