@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from mlflow_lime.registration.plans import Plan
 
-__all__ = ["Job", "Offer", "Outcome", "Settled", "State", "after_attempt"]
+__all__ = ["OWN_ORIGINS", "Job", "Offer", "Outcome", "Settled", "State", "after_attempt"]
 
+OWN_ORIGINS = ("autolog", "person")
+"""Origins of versions that this user has registered, and not just anybody."""
 LONGEST_PAUSE = 300.0
 """Seconds between two tries while the store does not answer."""
 GROWTH = 4.0

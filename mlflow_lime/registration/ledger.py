@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow_lime.errors import ConfigError, shorten
-from mlflow_lime.registration.job import Job, Offer, Settled, State, after_attempt
+from mlflow_lime.registration.job import OWN_ORIGINS, Job, Offer, Settled, State, after_attempt
 
 __all__ = ["MOST_LOSSES", "Ledger"]
 
@@ -425,11 +425,16 @@ def _insert(db: sqlite3.Connection, offer: Offer) -> int | None:
     _note(db, offer.name, offer.version, offer.created)
     digest = offer.plan.digest
     same = db.execute(
-        "SELECT 1 FROM jobs WHERE name = ? AND version = ? AND config_digest = ? "
+        "SELECT id FROM jobs WHERE name = ? AND version = ? AND config_digest = ? "
         "AND (reference_digest IN ('', ?) OR ? = '')",
         (offer.name, offer.version, digest, offer.reference_digest, offer.reference_digest),
     ).fetchone()
     if same:
+        if offer.origin in OWN_ORIGINS:  # whoever else has seen it, it is this user's own
+            db.execute(
+                "UPDATE jobs SET origin = ? WHERE id = ? AND state = ?",
+                (offer.origin, same[0], State.WAITING),
+            )
         return None
     now = time.time()
     cursor = db.execute(

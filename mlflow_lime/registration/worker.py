@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from huey.consumer import Consumer
 
 from mlflow_lime.errors import MlflowLimeError
-from mlflow_lime.registration.job import Job, Outcome, Settled, State
+from mlflow_lime.registration.job import OWN_ORIGINS, Job, Outcome, Settled, State
 from mlflow_lime.registration.job_process import Assignment
 from mlflow_lime.registration.queue import JobQueue
 from mlflow_lime.registration.supervision import Supervisor
@@ -176,7 +176,7 @@ class Workers:
         return Assignment(
             name=job.name,
             version=job.version,
-            by_us=job.origin in ("autolog", "person"),
+            by_us=job.origin in OWN_ORIGINS,
             plan_text=job.config,
             plan_folder=job.folder,
             tracking_uri=self._store[0],

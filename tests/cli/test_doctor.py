@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_lime.cli import main
-from mlflow_lime.cli.doctor import doctor
 from mlflow_lime.registration.job import Offer
 from mlflow_lime.registration.plans import read_plans
 from mlflow_lime.registration.queue import JobQueue, queue_path
@@ -16,8 +14,6 @@ from mlflow_lime.tracking.connection import store_label
 @pytest.fixture
 def ask(lime, monkeypatch):
     """Run the command, and return its lines by their subject, and the exit code."""
-    if "doctor" not in main.commands:
-        main.add_command(doctor)
     for name in ("SECRET", "SECRET_FILE"):
         monkeypatch.delenv(f"MLFLOW_LIME_WEBHOOK_{name}", raising=False)
     monkeypatch.delenv("MLFLOW_LIME_QUEUE", raising=False)

@@ -41,6 +41,13 @@ def test_the_same_version_is_one_job_whoever_offers_it(ledger):
     assert states(ledger) == [("credit/7", "waiting")]
 
 
+def test_a_version_of_ones_own_stays_so_whoever_sees_it_first(ledger):
+    ledger.offer([Offer("credit", "7", PLAN, origin="watch")])
+    ledger.offer([Offer("credit", "7", PLAN, origin="autolog")])
+    ledger.offer([Offer("credit", "7", PLAN, origin="webhook")])
+    assert [job.origin for job in ledger.jobs()] == ["autolog"]
+
+
 def test_another_configuration_is_another_job(ledger):
     assert ledger.offer([Offer("credit", "7", PLAN), Offer("credit", "7", OTHER)]) == [1, 2]
 
@@ -283,3 +290,40 @@ def test_many_processes_offer_the_same_versions_at_once(tmp_path):
     ledger = Ledger(path, "store")
     assert len(ledger.jobs()) == 60
     ledger.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_queue_in_a_folder_that_others_can_write_is_refused(tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(ConfigError, match=r"folder .* can be written by other users"):
+        Ledger(folder / "queue.db", "store")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_log_beside_the_queue_that_others_can_write_is_refused(tmp_path):
+    beside = tmp_path / "queue.db-wal"
+    beside.touch()
+    beside.chmod(0o666)
+    with pytest.raises(ConfigError, match=r"queue\.db-wal can be written by other users"):
+        Ledger(tmp_path / "queue.db", "store")
+
+
+def test_a_probe_notices_that_the_file_was_replaced(ledger):
+    assert ledger.probe()[State.WAITING] == 0
+    for file in ledger.path.parent.glob("queue.db*"):
+        file.unlink()
+    Ledger(ledger.path, "store").close()
+    with pytest.raises(OSError, match="another file"):
+        ledger.probe()
+
+
+def test_a_full_disk_is_reported_as_such(ledger):
+    ledger.offer([Offer("credit", "1", PLAN)])
+    pages = ledger._local.connection.execute("PRAGMA page_count").fetchone()[0]
+    ledger._local.connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        ledger.offer([Offer("credit", str(i), PLAN) for i in range(2, 200)])
+    ledger._local.connection.execute("PRAGMA max_page_count = 100000")
+    assert states(ledger) == [("credit/1", "waiting")]
