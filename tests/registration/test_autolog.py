@@ -48,8 +48,14 @@ def own_background(monkeypatch: pytest.MonkeyPatch) -> Iterator[Background]:
 
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    # At our own logger: older versions of MLflow set up the root anew with each database.
+    logger = logging.getLogger("mlflow_lime")
+    logger.addHandler(caplog.handler)
+    logger.propagate = False
     with caplog.at_level(logging.WARNING, "mlflow_lime"):
         yield caplog
+    logger.propagate = True
+    logger.removeHandler(caplog.handler)
 
 
 def said(log: pytest.LogCaptureFixture) -> list[str]:
