@@ -22,7 +22,8 @@ MOST_LOSSES = 20
 """How often a worker may die over a job before the job is parked."""
 _MANY_DEFERRALS = 8
 """So many tries while the store does not answer take nine minutes."""
-_CLOSING = 30.0
+_CLOSING = 5.0
+"""Seconds that closing waits for transactions of other threads."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
