@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["MlflowServer", "Postgres", "free_port"]
@@ -178,7 +179,9 @@ class Postgres:
         return self
 
     def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
+        # It says no where the server has ended already; there is nothing left to stop then.
+        with suppress(subprocess.CalledProcessError):
+            self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
         shutil.rmtree(self.folder / "data", ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
