@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -144,10 +145,10 @@ class Postgres:
 
     BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        # Not among pytest's folders, which are for one user alone.
+        self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def is_there(cls) -> bool:
@@ -164,14 +165,10 @@ class Postgres:
 
     def start(self) -> "Postgres":
         """Make the database, and start it; it never runs as root."""
-        data = self.folder / "data"
-        data.mkdir(parents=True)
+        data = self.folder
         if os.geteuid() == 0:
             account = pwd.getpwnam("postgres")
             os.chown(data, account.pw_uid, account.pw_gid)
-            for parent in data.parents:  # pytest's folders are for one user alone
-                if parent.stat().st_uid == 0 and len(parent.parts) > 2:
-                    parent.chmod(parent.stat().st_mode | 0o011)
         self._run("initdb", "-D", str(data), "-U", "mlflow", "--auth=trust", "--no-sync")
         options = f"-p {self.port} -k {data} -c listen_addresses=127.0.0.1 -c fsync=off"
         log = str(data / "server.log")
@@ -181,8 +178,8 @@ class Postgres:
     def stop(self) -> None:
         # It says no where the server has ended already; there is nothing left to stop then.
         with suppress(subprocess.CalledProcessError):
-            self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
-        shutil.rmtree(self.folder / "data", ignore_errors=True)
+            self._run("pg_ctl", "-D", str(self.folder), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
         who = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}

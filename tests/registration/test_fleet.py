@@ -17,10 +17,10 @@ EIGHT = ["client", "rest", "client", "rest", "client", "rest", "client", "autolo
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     if not Postgres.is_there():
         pytest.skip("PostgreSQL or psycopg2 is not installed")
-    with Postgres(tmp_path / "postgres") as started:
+    with Postgres() as started:
         yield started
 
 
