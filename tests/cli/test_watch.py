@@ -130,12 +130,16 @@ def test_new_versions_are_explained_until_a_signal_comes(name, start):
     process = start("--interval", "0.2", "--since", "now")
     assert process.stdout.readline().startswith("Watching sqlite:///")
     version = again(name)
-    wait_for(lambda: status(name, version), process)
+    lines = []
+    while not lines or "explained in run" not in lines[-1]:
+        lines.append(process.stdout.readline())
+        assert lines[-1], lines
+    assert f"{name}/{version} explained in run " in lines[-1]
+    assert status(name, version)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=30)
+    said = "".join(lines) + process.communicate(timeout=30)[0]
     assert process.returncode == 0, said
     assert f"1 to explain: {name}/{version}" in said
-    assert f"{name}/{version} explained in run " in said
     assert "Stopping ..." in said
     assert status(name, 1) is None
 

@@ -145,9 +145,9 @@ def test_a_store_that_is_down_is_one_warning(shelf, name, warnings):
     mlflow_lime.autolog(shelf.config, mode="sync")
     client = MlflowClient()
     client.create_registered_model(name)
-    files = next((shelf.folder / "artifacts").rglob("MLmodel")).parent
+    files = shelf.client.get_logged_model(shelf.source.split("/")[1]).artifact_location
     for _ in range(2):
-        client.create_model_version(name, str(files), run_id=shelf.run_id)
+        client.create_model_version(name, files, run_id=shelf.run_id)
     (text,) = said(warnings)
     assert f"{name}/1 was registered, but not explained: cannot ask" in text
     assert "no server answers there" in text
