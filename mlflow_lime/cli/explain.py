@@ -131,12 +131,13 @@ def _with_count(config: "Config", count: int) -> "Config":
         If the configuration names its instances.
     """
     pick = config.reference.pick
-    if pick in ("ids", "rows"):
+    if pick in ("ids", "rows") or not isinstance(pick, str):
         from mlflow_lime.errors import ConfigError
 
+        says = f"{pick}, which names the" if isinstance(pick, str) else "which counts its"
         msg = (
-            f"--instances {count} does not go with reference.pick: {pick}, which names the "
-            f"instances; leave the option out, or change reference.pick"
+            f"--instances {count} does not go with reference.pick: {says} instances; leave the "
+            "option out, or change reference.pick"
         )
         raise ConfigError(msg)
     reference = config.reference.model_copy(update={"count": count})

@@ -97,7 +97,11 @@ def _questions(
     scorer: ScoringFunction
     if pin is None:
         reference, scorer, notes = new_reference(ref, config, client)
-        return ask(reference, scorer, config), f"newly picked ({config.reference.pick})", notes
+        return (
+            ask(reference, scorer, config),
+            f"newly picked ({', '.join(config.reference.counts)})",
+            notes,
+        )
     reference = inherited_reference(client, ref, config, pin)
     scorer = load_scorer(ref.uri, config, sample_inputs(reference, config))
     origin = f"inherited: pinned by run {pin[1]}"

@@ -3,11 +3,12 @@
 A description is a plain sentence: it becomes the comment in the YAML and the help in the schema.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     model_validator,
@@ -23,8 +24,9 @@ from mlflow_lime.config.values import (
     Items,
     Name,
     Switch,
+    problem,
 )
-from mlflow_lime.errors import shorten
+from mlflow_lime.errors import did_you_mean, shorten
 
 __all__ = [
     "CONTRADICTIONS",
@@ -110,21 +112,64 @@ class BackgroundSection(Section):
     )
 
 
+Picker = Literal[
+    "stratified",
+    "random",
+    "ids",
+    "rows",
+    "query",
+    "boundary",
+    "errors",
+    "confident_errors",
+    "rare",
+    "medoids",
+    "submodular",
+    "disagreement",
+]
+
+
+def _known_ways(value: object) -> object:
+    """Refuse a mixture that is empty, or that names a way to pick that does not exist."""
+    if isinstance(value, Mapping):
+        known = get_args(Picker)
+        if not value:
+            raise problem("expected at least one way to pick, got {}. Write for example errors: 5.")
+        for name in value:
+            if name not in known:
+                hint = did_you_mean(str(name), known) or f" Known ways: {', '.join(known)}."
+                raise problem(f"expected ways to pick, got {shorten(name)}.{hint}")
+    return value
+
+
+Mixture = Annotated[
+    Mapping[Picker, Annotated[int, Field(ge=1, le=100_000)]],
+    Field(min_length=1),
+    BeforeValidator(_known_ways),
+]
+
+_NEEDS = {"ids": "ids", "rows": "rows", "query": "query", "disagreement": "against"}
+"""Pickers that need a key of their own."""
+
+
 class ReferenceSection(Section):
     """Which instances are explained; pinned at the first version, the same for every later one."""
 
-    pick: Literal["stratified", "random", "ids", "rows", "query"] = Field(
+    pick: Picker | Mixture = Field(
         default="stratified",
         description=(
             "How instances are chosen: stratified (evenly over classes, or over the range of a"
-            " regression), random, ids, rows (row numbers) or query."
+            " regression), random, ids, rows (row numbers), query, boundary (smallest margin"
+            " between two classes), errors (wrong labels), confident_errors, rare (far from the"
+            " rest), medoids (typical of groups), submodular (their explanations cover most,"
+            " SP-LIME) or disagreement (another version answers otherwise); or several and how"
+            " many of each, such as {submodular: 10, errors: 5, boundary: 5}."
         ),
     )
     count: int = Field(
         default=20,
         ge=1,
         le=100_000,
-        description="How many instances to choose (stratified, random), or at most (query).",
+        description="How many instances to choose, where pick is one name and lists none itself.",
     )
     ids: Items[InstanceId] = Field(
         default=(),
@@ -138,6 +183,27 @@ class ReferenceSection(Section):
         default=None,
         description='For pick: query, a pandas query on the data, such as "age > 60".',
     )
+    against: Name | None = Field(
+        default=None,
+        description=(
+            "For pick: disagreement, the URI of the version to differ from, such as"
+            " models:/credit@champion."
+        ),
+    )
+    medoids_over: Literal["inputs", "explanations"] = Field(
+        default="inputs",
+        description="For pick: medoids, what is grouped: inputs, or explanations of some of them.",
+    )
+    pool: int = Field(
+        default=1000,
+        ge=2,
+        le=100_000,
+        description=(
+            "Rows that boundary, errors, confident_errors, rare, medoids, submodular and"
+            " disagreement choose from, at most, spread over the target. Of them, at most 200"
+            " (50 images) are explained for it, with few model rows each."
+        ),
+    )
     store_inputs: Literal["full", "redacted", "none"] = Field(
         default="full",
         description=(
@@ -146,24 +212,65 @@ class ReferenceSection(Section):
         ),
     )
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many instances each picker chooses."""
+        if isinstance(self.pick, str):
+            return {self.pick: self.count}
+        return {str(name): count for name, count in self.pick.items()}
+
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Check that ids, rows and query are set exactly where `pick` asks for them."""
-        for key in ("ids", "rows", "query"):
+        """Check that what a picker needs is set exactly where `pick` names it."""
+        said = self.pick if isinstance(self.pick, str) else ", ".join(self.pick)
+        for pick, key in _NEEDS.items():
             value = getattr(self, key)
-            if self.pick == key and not value:
+            if pick in self.counts and not value:
                 yield (
                     key,
                     (
-                        f"expected a value because pick is {key!r}, got {shorten(value or None)}."
+                        f"expected a value because pick is {said!r}, got {shorten(value or None)}."
                         f" Set reference.{key}, or choose another pick."
                     ),
                 )
-            elif self.pick != key and value:
+            elif pick not in self.counts and value:
                 yield (
                     key,
                     (
-                        f"expected nothing because pick is {self.pick!r}, got {shorten(value)}."
-                        f" Write pick: {key}, or remove {key}."
+                        f"expected nothing because pick is {said!r}, got {shorten(value)}."
+                        f" Write pick: {pick}, or remove {key}."
+                    ),
+                )
+        if self.medoids_over != "inputs" and "medoids" not in self.counts:
+            yield (
+                "medoids_over",
+                (
+                    f"expected 'inputs' because pick is {said!r}, got {self.medoids_over!r}."
+                    " Write pick: medoids, or remove medoids_over."
+                ),
+            )
+        yield from self._miscounted()
+
+    def _miscounted(self) -> Iterator[tuple[str, str]]:
+        """Check that a mixture counts its instances itself, and the named ones rightly."""
+        if isinstance(self.pick, str):
+            return
+        usual = type(self).model_fields["count"].default
+        if self.count != usual:
+            yield (
+                "count",
+                (
+                    f"expected nothing because pick says how many of each, got {self.count}."
+                    " Change the numbers in pick, or write one name as pick."
+                ),
+            )
+        for key in ("ids", "rows"):
+            named = len(getattr(self, key))
+            if named and self.counts.get(key, named) != named:
+                yield (
+                    "pick",
+                    (
+                        f"expected {key}: {named} because {key} names {named}, got {key}:"
+                        f" {self.counts[key]}. Correct the number, or the list."
                     ),
                 )
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mlflow_lime.errors import DataError, did_you_mean
 
-__all__ = ["MODES", "LabelRule", "choose_labels", "require_mode"]
+__all__ = ["MODES", "LabelRule", "choose_labels", "one_rule_each", "require_mode"]
 
 LabelRule = str | int | Sequence[str]
 """``"auto"``, ``"predicted"``, ``"all"``, how many of the likeliest, or names."""
@@ -69,6 +69,22 @@ def choose_labels(
         f"got {rule!r}"
     )
     raise DataError(msg)
+
+
+def one_rule_each(labels: LabelRule | Sequence[LabelRule], n_instances: int) -> Sequence[LabelRule]:
+    """Return one rule for each instance: a list whose items are not names is one already.
+
+    Raises
+    ------
+    DataError
+        If there are rules for another number of instances.
+    """
+    if isinstance(labels, (str, int)) or all(isinstance(item, str) for item in labels):
+        return [labels] * n_instances  # type: ignore[list-item]
+    if len(labels) != n_instances:
+        msg = f"labels are given for {len(labels)} instances, but there are {n_instances}"
+        raise DataError(msg)
+    return list(labels)
 
 
 def _position(name: str, names: Sequence[str]) -> int:

@@ -18,13 +18,15 @@ from mlflow_lime.errors import (
     ReferenceSetError,
     shorten,
 )
+from mlflow_lime.reference.associations import Associations
 
-__all__ = ["INPUTS_FILE", "PARTS_FILE", "REFERENCE_FILE", "ReferenceSet"]
+__all__ = ["ASSOCIATIONS_FILE", "INPUTS_FILE", "PARTS_FILE", "REFERENCE_FILE", "ReferenceSet"]
 
 FORMAT = 1
 REFERENCE_FILE = "reference.json"
 INPUTS_FILE = "reference_inputs.parquet"
 PARTS_FILE = "reference_parts.json"
+ASSOCIATIONS_FILE = "reference_associations.json"
 _STRICTNESS = ("full", "redacted", "none")
 
 
@@ -59,11 +61,17 @@ class ReferenceSet:
         stored, or for plain tables.
     cuts : mapping of str to mapping of str to JSON values
         How the parts were found, by column, such as ``{"parts": "words"}``.
+    slices : mapping of str to tuple of str
+        Values of columns by which instances are told apart, one an instance; empty where they may
+        not be stored.
+    associations : Associations or None
+        How strongly the columns of the data go together; None where that may not be stored.
 
     Notes
     -----
     The digest covers the instances, their order, their parts, the labels to explain, and the
-    background, so explanations with the same digest answer the same questions.
+    background, so explanations with the same digest answer the same questions. Slices and
+    associations are no part of it: they change no explanation.
     """
 
     keys: tuple[str, ...]
@@ -78,6 +86,8 @@ class ReferenceSet:
     part_digests: tuple[str, ...] = ()
     parts: tuple[Mapping[str, Any], ...] | None = None
     cuts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    associations: Associations | None = None
 
     @classmethod
     def pin(
@@ -145,6 +155,33 @@ class ReferenceSet:
             part_digests=tuple(parts_digest(item) for item in parts),
         )
 
+    def with_facts(
+        self, *, slices: Mapping[str, Sequence[Any]], associations: Associations | None
+    ) -> Self:
+        """Return the set with what was found in the data beside the instances.
+
+        Parameters
+        ----------
+        slices : mapping of str to sequence
+            Values of columns, one an instance; missing ones become ``"missing"``.
+        associations : Associations or None
+
+        Returns
+        -------
+        ReferenceSet
+            Of the same digest, within what `store_inputs` allows.
+        """
+        told = {
+            str(column): tuple("missing" if pd.isna(item) else str(item) for item in values)
+            for column, values in slices.items()
+        }
+        rule = self.store_inputs
+        return replace(
+            self,
+            slices=told if rule == "full" else {},
+            associations=None if rule == "none" else associations,
+        )
+
     def restricted(self, store_inputs: str) -> Self:
         """Return the set under the stricter of its own and another rule of what may be stored.
 
@@ -159,7 +196,8 @@ class ReferenceSet:
         """
         strictest = max(self.store_inputs, store_inputs, key=_STRICTNESS.index)
         true_labels = self.true_labels if strictest == "full" else (None,) * len(self)
-        return replace(self, store_inputs=strictest, true_labels=true_labels)
+        stricter = replace(self, store_inputs=strictest, true_labels=true_labels)
+        return stricter.with_facts(slices=self.slices, associations=self.associations)
 
     @property
     def digest(self) -> str:
@@ -190,8 +228,12 @@ class ReferenceSet:
             data["layout"] = self.layout.to_dict()
             data["part_digests"] = self.part_digests
             data["cuts"] = self.cuts
+        if self.slices:
+            data["slices"] = self.slices
         text = json.dumps(data, ensure_ascii=False, indent=1)
         files = {REFERENCE_FILE: text.encode()}
+        if self.associations is not None:
+            files[ASSOCIATIONS_FILE] = json.dumps(self.associations.to_dict()).encode()
         if self.store_inputs == "full" and self.inputs is not None:
             files[INPUTS_FILE] = _parquet(self.layout.store(self.inputs).rename(columns=str))
         if self.store_inputs == "full" and self.parts is not None:
@@ -273,6 +315,8 @@ class ReferenceSet:
             part_digests=tuple(content.get("part_digests", ())),
             parts=_parts(files, content),
             cuts=content.get("cuts", {}),
+            slices={name: tuple(values) for name, values in content.get("slices", {}).items()},
+            associations=_associations(files),
         )
         if found.digest != content["digest"]:
             msg = (
@@ -302,6 +346,12 @@ def _parts(
         )
         raise DigestMismatchError(msg)
     return parts
+
+
+def _associations(files: Mapping[str, bytes]) -> Associations | None:
+    if ASSOCIATIONS_FILE not in files:
+        return None
+    return Associations.from_dict(json.loads(files[ASSOCIATIONS_FILE]))
 
 
 def _layout(content: Mapping[str, Any], background: Background | None) -> Layout:

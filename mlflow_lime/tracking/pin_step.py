@@ -64,6 +64,7 @@ def ensure_reference(
     *,
     new_set: bool = False,
     expected_digest: str | None = None,
+    progress: bool | None = False,
 ) -> PinnedSet:
     """Return the reference set that a model pins; pick and pin one where there is none.
 
@@ -77,6 +78,8 @@ def ensure_reference(
         Whether to pick anew, and pin what comes out in place of the old set.
     expected_digest : str, optional
         Refuse any other set than this one.
+    progress : bool or None, default False
+        Whether picking by explanations shows a progress bar; None shows it on a terminal only.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def ensure_reference(
             return found
         with claim_pinning(ref):
             found = None if new_set else _pinned(ref, config, client, expected_digest)
-            return found or _pin_anew(ref, config, client, expected_digest)
+            return found or _pin_anew(ref, config, client, expected_digest, progress)
 
 
 def _pinned(
@@ -118,9 +121,13 @@ def _read(ref: ModelVersionRef, config: Config, client: MlflowClient, pin: Pin) 
 
 
 def _pin_anew(
-    ref: ModelVersionRef, config: Config, client: MlflowClient, expected: str | None
+    ref: ModelVersionRef,
+    config: Config,
+    client: MlflowClient,
+    expected: str | None,
+    progress: bool | None,
 ) -> PinnedSet:
-    reference, scorer, notes = new_reference(ref, config, client)
+    reference, scorer, notes = new_reference(ref, config, client, progress=progress)
     check_digest(reference.digest, expected)
     _require_an_answer(reference, scorer, config)
     # A pin that cannot be read is what a new set is to replace.
@@ -162,6 +169,7 @@ def _store(
     ended = "FAILED"
     try:
         write_items(client, files, Destination(run_id, timestamp=0))
+        client.set_tag(run_id, names.TAG_REFERENCE, reference.digest)
         if notes:
             client.set_tag(run_id, names.TAG_NOTES, "\n".join(notes)[:4000])
         write_pin(client, ref, (reference.digest, run_id))

@@ -18,11 +18,20 @@ from mlflow_lime.errors import (
     VersionNotFoundError,
     shorten,
 )
+from mlflow_lime.reference.listing import Listing
 from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE, ReferenceSet
 from mlflow_lime.tracking.connection import impatient, quiet_downloads, translate_errors
 from mlflow_lime.tracking.versions import ModelVersionRef
 
-__all__ = ["Pin", "check_digest", "read_pin", "read_reference", "remove_pin", "write_pin"]
+__all__ = [
+    "Pin",
+    "check_digest",
+    "read_listing",
+    "read_pin",
+    "read_reference",
+    "remove_pin",
+    "write_pin",
+]
 
 Pin = tuple[str, str]
 """Digest of a reference set, and the run that holds it."""
@@ -120,6 +129,28 @@ def read_reference(
         msg = (
             f"run {run_id} holds reference set {found.digest}, but {digest} is pinned; "
             f"restore the artifacts, or {_REPLACE}"
+        )
+        raise DigestMismatchError(msg)
+    return found
+
+
+def read_listing(client: MlflowClient, pin: Pin) -> Listing:
+    """Download what a reference set lists; its instances and the data are not needed.
+
+    Raises
+    ------
+    ReferenceSetError
+        If the run or its artifacts are gone, or the list cannot be read.
+    DigestMismatchError
+        If the run holds another set.
+    """
+    digest, run_id = pin
+    _check_run(client, pin)
+    found = Listing.of(_download(client, pin))
+    if found.digest != digest:
+        msg = (
+            f"run {run_id} holds reference set {found.digest}, but {digest} was asked for; "
+            "correct the digest, or restore the artifacts"
         )
         raise DigestMismatchError(msg)
     return found

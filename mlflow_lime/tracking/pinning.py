@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,12 @@ from mlflow_lime.core.joint import JointDomain
 from mlflow_lime.core.labels import LabelRule, choose_labels
 from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
-from mlflow_lime.errors import DataError, MlflowLimeError, shorten
+from mlflow_lime.errors import ConfigError, DataError, MlflowLimeError, did_you_mean, shorten
+from mlflow_lime.reference.associations import Associations
+from mlflow_lime.reference.material import Wish
 from mlflow_lime.reference.pick import pick_instances
 from mlflow_lime.reference.reference_set import ReferenceSet
+from mlflow_lime.reference.strata import true_labels
 from mlflow_lime.tracking.columns import (
     describe_background,
     feature_frame,
@@ -28,6 +30,7 @@ from mlflow_lime.tracking.columns import (
 )
 from mlflow_lime.tracking.data import LoadedData, load_background, load_data
 from mlflow_lime.tracking.questions import load_scorer, pinned_domain
+from mlflow_lime.tracking.replies import ModelReplies
 from mlflow_lime.tracking.scoring_function import ScoringFunction
 from mlflow_lime.tracking.versions import ModelVersionRef
 
@@ -38,9 +41,21 @@ UNATTENDED = ("auto", "run", "input_example")
 
 
 def new_reference(
-    ref: ModelVersionRef, config: Config, client: MlflowClient
+    ref: ModelVersionRef,
+    config: Config,
+    client: MlflowClient,
+    *,
+    progress: bool | None = False,
 ) -> tuple[ReferenceSet, ScoringFunction, list[str]]:
     """Pick the instances of a model that has no reference set yet.
+
+    Parameters
+    ----------
+    ref : ModelVersionRef
+    config : Config
+    client : MlflowClient
+    progress : bool or None, default False
+        Whether picking by explanations shows a progress bar.
 
     Returns
     -------
@@ -62,7 +77,17 @@ def new_reference(
         notes.extend(remarks)
         return found
 
-    reference = pin_reference(frame, features, config, scorer, background, data)
+    reference = pin_reference(
+        frame,
+        features,
+        config,
+        scorer,
+        background,
+        data,
+        client=client,
+        progress=progress,
+        notes=notes,
+    )
     if not reference.layout.images:  # one that cannot be cast fails alone
         notes += scorer.check(features.head(50))
     notes += strange_labels(reference, scorer, config)
@@ -76,6 +101,10 @@ def pin_reference(
     scorer: ScoringFunction,
     background: Callable[[Layout], Background],
     data: LoadedData | None = None,
+    *,
+    client: MlflowClient | None = None,
+    progress: bool | None = False,
+    notes: list[str] | None = None,
 ) -> ReferenceSet:
     """Pick instances of a frame, and pin them with their parts and their labels.
 
@@ -92,9 +121,17 @@ def pin_reference(
         Returns the background of the tabular columns of a layout; called only if there are any.
     data : LoadedData, optional
         Where the frame came from.
+    client : MlflowClient, optional
+        Client of the store that holds ``reference.against``.
+    progress : bool or None, default False
+        Whether picking by explanations shows a progress bar.
+    notes : list of str, optional
+        What a reader must know is added to it.
 
     Raises
     ------
+    ConfigError
+        If ``metrics.slice`` names no column of the data.
     DataError
         If none of the picked texts and images can be explained.
     """
@@ -102,7 +139,11 @@ def pin_reference(
     layout = layout_of(features, config, scorer, bare=bare)
     if layout.tabular:
         layout = replace(layout, background=background(layout))
-    reference = pin_instances(frame, features, layout, config, folder=folder)
+    features = with_absolute_paths(features, layout, folder)
+    replies = ModelReplies(features, layout, scorer, config, client, progress)
+    reference, remarks = _pin_instances(frame, replies)
+    if notes is not None:
+        notes.extend(remarks)
     domain = pinned_domain(reference, config)
     subjects = domain.subjects(reference.inputs, reference.keys)
     if isinstance(domain, JointDomain):
@@ -120,43 +161,57 @@ def _require_parts(subjects: list[Subject]) -> None:
         raise DataError(msg)
 
 
-def pin_instances(
-    frame: pd.DataFrame,
-    features: pd.DataFrame,
-    layout: Layout,
-    config: Config,
-    *,
-    folder: Path | None = None,
-) -> ReferenceSet:
+def _pin_instances(
+    frame: pd.DataFrame, replies: ModelReplies
+) -> tuple[ReferenceSet, tuple[str, ...]]:
     """Pick and pin instances of a frame that may hold more columns than the model reads."""
-    wish = config.reference
-    target = config.data.target
-    picked = pick_instances(
-        frame,
-        pick=wish.pick,
-        count=wish.count,
-        ids=wish.ids,
-        rows=wish.rows,
-        query=wish.query,
+    config, layout = replies.config, replies.layout
+    chosen, target, column = config.reference, config.data.target, config.metrics.slice
+    _require_slice(frame, column)
+    wish = Wish(
+        ids=chosen.ids,
+        rows=chosen.rows,
+        query=chosen.query,
         target=target,
         id_column=config.data.id,
         seed=config.seed,
+        pool=chosen.pool,
+        medoids_over=chosen.medoids_over,
     )
+    picked = pick_instances(frame, chosen.counts, wish=wish, replies=replies)
     rows = list(picked.positions)
-    return ReferenceSet.pin(
-        layout.absorb(with_absolute_paths(features.iloc[rows], layout, folder)),
+    known = [] if target is None else true_labels(frame[target])
+    reference = ReferenceSet.pin(
+        layout.absorb(replies.features.iloc[rows]),
         layout,
         positions=picked.positions,
         reasons=picked.reasons,
-        true_labels=None if target is None else _as_classes(frame[target]).iloc[rows].tolist(),
-        store_inputs=wish.store_inputs,
+        true_labels=[known[row] for row in rows] if known else None,
+        store_inputs=chosen.store_inputs,
     )
+    reference = reference.with_facts(
+        slices={} if column is None else {column: frame[column].iloc[rows].tolist()},
+        associations=_associations(frame, layout, config),
+    )
+    return reference, picked.notes
 
 
-def _as_classes(target: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return whole numbers that are floats only because some are missing as whole numbers."""
-    holed = pd.api.types.is_float_dtype(target.dtype) and target.hasnans
-    return target.astype("Int64") if holed and (target.dropna() % 1 == 0).all() else target
+def _require_slice(frame: pd.DataFrame, column: str | None) -> None:
+    if column is not None and column not in frame.columns:
+        hint = did_you_mean(column, frame.columns)
+        msg = (
+            f"metrics.slice names column {column!r}, which is not in the data.{hint} Correct it, "
+            "or remove metrics.slice"
+        )
+        raise ConfigError(msg)
+
+
+def _associations(frame: pd.DataFrame, layout: Layout, config: Config) -> Associations:
+    """Return how strongly columns go together, texts and images left out."""
+    other = {*layout.texts, *(column for image in layout.images for column in image.columns)}
+    columns = [column for column in frame.columns if column not in other]
+    first = {config.data.target, *config.checks.sensitive, *layout.tabular}
+    return Associations.of_frame(frame[columns], first=first)
 
 
 def strange_labels(

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_lime.errors import DataError, InstanceNotFoundError
-from mlflow_lime.reference.pick import PICKERS, pick_instances
+from mlflow_lime.reference.material import Wish
+from mlflow_lime.reference.pick import PICKERS
+from mlflow_lime.reference.pick import pick_instances as choose
+
+
+def pick_instances(frame, pick="stratified", count=20, **wish):
+    return choose(frame, pick, count=count, wish=Wish(**wish))
 
 
 @pytest.fixture

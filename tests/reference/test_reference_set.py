@@ -9,7 +9,13 @@ import pytest
 from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, DigestMismatchError, ReferenceSetError
-from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE, ReferenceSet
+from mlflow_lime.reference.associations import Associations
+from mlflow_lime.reference.reference_set import (
+    ASSOCIATIONS_FILE,
+    INPUTS_FILE,
+    REFERENCE_FILE,
+    ReferenceSet,
+)
 
 
 @pytest.fixture
@@ -218,3 +224,43 @@ def test_a_column_of_mixed_types_says_so_without_a_value():
 def test_instances_that_do_not_fit_the_background(frame):
     with pytest.raises(DataError, match="lack 1 of 12 columns"):
         ReferenceSet.pin(frame.drop(columns="job"), table(frame), positions=[], reasons=[])
+
+
+def facts(frame, store_inputs="full"):
+    pinned = pin(frame, store_inputs=store_inputs)
+    return pinned.with_facts(
+        slices={"job": ["cook", None, 3]}, associations=Associations.of_frame(frame)
+    )
+
+
+def test_slices_and_associations_stand_beside_the_set_and_change_no_digest(frame):
+    reference = facts(frame)
+    assert reference.digest == pin(frame).digest
+    found = ReferenceSet.read(reference.files())
+    assert found.slices == {"job": ("cook", "missing", "3")}
+    assert found.associations.columns == reference.associations.columns
+    np.testing.assert_array_equal(found.associations.strength, reference.associations.strength)
+
+
+def test_files_from_before_they_existed_are_read(frame):
+    reference = pin(frame)
+    files = reference.files()
+    assert ASSOCIATIONS_FILE not in files
+    assert "slices" not in json.loads(files[REFERENCE_FILE])
+    found = ReferenceSet.read(files)
+    assert (found.slices, found.associations) == ({}, None)
+
+
+@pytest.mark.parametrize(("store_inputs", "kept"), [("redacted", True), ("none", False)])
+def test_stricter_rules_drop_slices_and_then_associations(frame, store_inputs, kept):
+    for reference in (facts(frame, store_inputs), facts(frame).restricted(store_inputs)):
+        assert reference.slices == {}
+        assert (reference.associations is not None) == kept
+        assert (ASSOCIATIONS_FILE in reference.files()) == kept
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"format": 1, "columns": ["a"], "strength": []}'])
+def test_damaged_associations_are_refused(frame, content):
+    files = {**facts(frame).files(), ASSOCIATIONS_FILE: content}
+    with pytest.raises(ReferenceSetError, match="cannot be read"):
+        ReferenceSet.read(files)
