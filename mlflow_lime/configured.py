@@ -323,6 +323,7 @@ def _fitting(config: Config, regressor: Callable[[], Any] | None) -> Fitting:
         penalty=chosen.penalty,
         confidence=chosen.confidence,
         regressor=regressor,
+        permuted=config.metrics.permuted,
     )
 
 

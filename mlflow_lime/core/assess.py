@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from mlflow_lime.core.explanation import LabelExplanation
 from mlflow_lime.core.moments import MANY_COLUMNS, Moments
 from mlflow_lime.core.options import Fitting
+from mlflow_lime.core.partial import partial_squares
+from mlflow_lime.core.shuffled import Shuffled
 from mlflow_lime.core.surrogate import (
     LinearFit,
     fit_ridge,
@@ -20,11 +22,15 @@ from mlflow_lime.core.surrogate import (
 )
 from mlflow_lime.errors import DataError
 
-__all__ = ["Fits", "Sample", "assess", "fit_surrogates"]
+__all__ = ["Fits", "Sample", "assess", "fit_surrogates", "permuted_r2"]
 
 FloatArray = NDArray[np.float64]
 
 STABILITY_PARTS = 5
+SPARE_ROWS = 10
+"""Rows of a replicate, beside one for each nuisance column, from which partial R² is told."""
+ROUNDING = 1e-10
+"""Share of the variance up to which what is left of it is rounding."""
 FLAT_PROBABILITY = 1e-3
 FLAT_RELATIVE = 1e-9
 
@@ -44,10 +50,13 @@ class Sample:
     weights : list of list of ndarray of float64, each shape (n_rows,)
     blocks : Moments or None
         Stack of the sums over the blocks of each replicate.
+    shuffled : Shuffled or None
+        What a surrogate of shuffled scores is fitted to, where that was asked for.
     """
 
     n_replicates: int
     offset: FloatArray
+    shuffled: Shuffled | None = None
     features: list[list[NDArray[Any]]] = field(init=False)
     scores: list[list[FloatArray]] = field(init=False)
     weights: list[list[FloatArray]] = field(init=False)
@@ -75,6 +84,15 @@ class Sample:
             shape = (self.n_replicates, *block.gram.shape[1:])
             self.blocks = replace(block, gram=np.zeros(shape))
         self.blocks.gram[replicate] += block.gram[0]
+        if self.shuffled is not None:
+            shifted = scores[:, self.shuffled.output] - self.offset[self.shuffled.output]
+            self.shuffled.add(replicate, block, features, shifted, weights, nuisance)
+
+    def emptied(self) -> "Sample":
+        """Return a sample of the same kind without rows."""
+        shuffled = self.shuffled
+        fresh = None if shuffled is None else Shuffled(shuffled.seed, shuffled.output)
+        return Sample(self.n_replicates, self.offset, fresh)
 
     def moments(self) -> Moments:
         """Return the moments of all replicates, stacked."""
@@ -115,6 +133,8 @@ class Fits:
         Weighted held-out sum of squared errors over all replicates.
     held_out : list of ndarray of float64, each shape (n_rows, n_outputs)
         Prediction of each replicate's rows by the surrogate that has not seen them.
+    partial_r2 : ndarray of float64, shape (n_outputs,), or None
+        Held-out partial R²; None where there are no nuisance columns, so that it is the plain one.
     """
 
     intercepts: FloatArray
@@ -122,6 +142,7 @@ class Fits:
     at_instance: FloatArray
     squared_error: FloatArray
     held_out: list[FloatArray]
+    partial_r2: FloatArray | None = None
 
 
 def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
@@ -155,12 +176,39 @@ def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits
 
 
 def _fit_linear(sample: Sample, total: Moments, origin: FloatArray, options: Fitting) -> Fits:
-    moments = sample.moments().plain()
-    n_replicates, n_outputs = len(moments.gram), moments.gram.shape[1] - 1 - moments.n_parts
-    selects = options.select != "none" and options.parts < moments.n_parts
+    blocks = sample.moments()
+    n_replicates = len(blocks.gram)
+    fit = _fit_moments(blocks, total, options)
+    seen = _unseen(fit)
+    intercepts = fit.intercepts + sample.offset
+    return Fits(
+        intercepts=intercepts,
+        weights=fit.weights,
+        at_instance=intercepts[0] + fit.weights[0] @ origin,
+        squared_error=residual_squares(blocks.plain(), seen).sum(axis=0),
+        held_out=[
+            np.concatenate(sample.features[r]) @ seen.weights[r].T
+            + (seen.intercepts[r] + sample.offset)
+            for r in range(n_replicates)
+        ],
+        partial_r2=_partial_r2(sample, seen),
+    )
+
+
+def _unseen(fit: LinearFit) -> LinearFit:
+    """Return, for each replicate, the surrogate that has not seen it."""
+    if len(fit.intercepts) == 1:
+        return fit
+    return LinearFit(fit.intercepts[1:], fit.weights[1:])
+
+
+def _fit_moments(blocks: Moments, total: Moments, options: Fitting) -> LinearFit:
+    """Fit all labels to all replicates, and without each of them in turn."""
+    n_outputs = blocks.plain().gram.shape[1] - 1 - blocks.n_parts
+    selects = options.select != "none" and options.parts < blocks.n_parts
     supports: list[NDArray[np.intp]] = []
     fits: list[LinearFit] = []
-    for sums in _sums(sample.moments(), total):
+    for sums in _sums(blocks, total):
         adjusted = sums.adjusted()
         if selects and not supports:
             supports = [
@@ -168,23 +216,57 @@ def _fit_linear(sample: Sample, total: Moments, origin: FloatArray, options: Fit
                 for label in range(n_outputs)
             ]
         fits.append(_fit_supports(adjusted, supports, options.penalty))
-    fit = LinearFit(
+    return LinearFit(
         np.concatenate([part.intercepts for part in fits]),
         np.concatenate([part.weights for part in fits]),
     )
-    unseen = slice(1, None) if n_replicates > 1 else slice(0, 1)
-    seen = LinearFit(fit.intercepts[unseen], fit.weights[unseen])
-    intercepts = fit.intercepts + sample.offset
-    return Fits(
-        intercepts=intercepts,
-        weights=fit.weights,
-        at_instance=intercepts[0] + fit.weights[0] @ origin,
-        squared_error=residual_squares(moments, seen).sum(axis=0),
-        held_out=[
-            np.concatenate(sample.features[r]) @ seen.weights[r].T + intercepts[unseen][r]
-            for r in range(n_replicates)
-        ],
-    )
+
+
+def _partial_r2(sample: Sample, seen: LinearFit) -> FloatArray | None:
+    """Return the held-out partial R² of each output; NaN where the rows cannot tell."""
+    blocks = sample.moments()
+    if blocks.n_nuisance == 0:
+        return None
+    counts = [sum(np.count_nonzero(w) for w in weights) for weights in sample.weights]
+    if min(counts) < blocks.n_nuisance + SPARE_ROWS:
+        return np.full(seen.intercepts.shape[1], np.nan)
+    variance, residual = (squares.sum(axis=0) for squares in partial_squares(blocks, seen))
+    whole = blocks.of_scores().score_squares().sum(axis=0)
+    known = variance > ROUNDING * whole
+    unexplained: FloatArray = np.full_like(variance, np.nan)
+    np.divide(residual, variance, out=unexplained, where=known)
+    return 1.0 - unexplained
+
+
+def permuted_r2(sample: Sample, options: Fitting) -> float:
+    """Return the held-out R² of a surrogate of shuffled scores; NaN where there is none.
+
+    The masks, the weights of the rows, and the nuisance columns are those of the explanation, and
+    so is the fit: only the scores stand at other rows of the same replicate. The rows are those of
+    the first round. Whatever it finds is
+    found in noise, so the result lies about zero (a little below, for the held-out error of a fit
+    to noise is larger than the variance).
+
+    Parameters
+    ----------
+    sample : Sample
+        With `shuffled` scores.
+    options : Fitting
+        A linear surrogate; regressors are not fitted again.
+
+    References
+    ----------
+    Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, "Sanity checks for saliency maps", NeurIPS
+    2018, for explanations of what was randomised.
+    """
+    if sample.shuffled is None or options.regressor is not None or sample.n_replicates < 2:
+        return float("nan")
+    blocks = sample.shuffled.moments()
+    variance = blocks.of_scores().score_squares().sum()
+    if not variance > 0:
+        return float("nan")
+    seen = _unseen(_fit_moments(blocks, blocks.total(), options))
+    return float(1.0 - residual_squares(blocks.plain(), seen).sum() / variance)
 
 
 def _sums(blocks: Moments, total: Moments) -> Iterator[Moments]:
@@ -291,6 +373,7 @@ def assess(
         flat = bool(std[output] <= threshold)
         tiny = variance[output] <= 1e-24 * max(scale[output] ** 2, 1e-300) * moments.weight.sum()
         r2 = float("nan") if tiny else float(1 - fits.squared_error[output] / variance[output])
+        partial = _known_partial(fits, sample.moments(), output, r2)
         weights = fits.weights[0, output]
         overlap, signs = _stability(weights, loo[:, output])
         results.append(
@@ -312,9 +395,16 @@ def assess(
                 stability_topk=overlap,
                 sign_agreement=signs,
                 flat=flat,
+                partial_r2=float("nan") if flat else partial,
             )
         )
     return results
+
+
+def _known_partial(fits: Fits, moments: Moments, output: int, r2: float) -> float:
+    if moments.n_nuisance == 0:
+        return r2
+    return float("nan") if fits.partial_r2 is None else float(fits.partial_r2[output])
 
 
 def _decision_agreement(sample: Sample, fits: Fits, mode: str) -> float:

@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mlflow_lime.core.assess import Fits, Sample, assess, fit_surrogates
+from mlflow_lime.core.assess import Fits, Sample, assess, fit_surrogates, permuted_r2
 from mlflow_lime.core.domain import Domain, Draw, Subject
 from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
 from mlflow_lime.core.kernel import effective_share
-from mlflow_lime.core.labels import LabelRule, choose_labels, require_mode
+from mlflow_lime.core.labels import LabelRule, choose_labels, one_rule_each, require_mode
 from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.neighbourhood import Neighbourhood
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
 from mlflow_lime.core.pool import Pool, predict_draws
 from mlflow_lime.core.predict import Predict, Predictor
+from mlflow_lime.core.shuffled import Shuffled
 from mlflow_lime.errors import DataError, MlflowLimeError, ModelError
 
 __all__ = ["Explainer", "Outcome"]
@@ -70,6 +71,12 @@ class Explainer:
         Where further rounds stop.
     pooling : Pooling
         How rows go to the model.
+    predictor : Predictor
+        The model, checked and counted.
+    neighbourhood : Neighbourhood
+        Which rows are drawn around an instance.
+    pool : Pool
+        The model's side of a job.
     """
 
     domain: Domain
@@ -81,9 +88,9 @@ class Explainer:
     budget: Budget = field(default_factory=Budget)
     pooling: Pooling = field(default_factory=Pooling)
     predictor: Predictor = field(init=False)
-    _rows: Neighbourhood = field(init=False)
-    _pool: Pool = field(init=False)
-    _started: float = field(init=False, default=0.0)
+    neighbourhood: Neighbourhood = field(init=False)
+    pool: Pool = field(init=False)
+    _started: float | None = field(init=False, default=None)
     _spent: tuple[int, int] = field(init=False, default=(0, 0))
 
     def __post_init__(self) -> None:
@@ -96,8 +103,8 @@ class Explainer:
             )
             raise DataError(msg)
         self.predictor = Predictor(self.predict, self.mode)
-        self._rows = Neighbourhood(self.domain, self.sampling)
-        self._pool = Pool(self.predictor, self.pooling, self.domain.call_rows)
+        self.neighbourhood = Neighbourhood(self.domain, self.sampling)
+        self.pool = Pool(self.predictor, self.pooling, self.domain.call_rows)
 
     def explain(
         self,
@@ -160,15 +167,15 @@ class Explainer:
         subject : Subject
         outcome : Explanation or FailedExplanation
         """
-        self._started = time.monotonic()
+        started = self._started = time.monotonic()
         self._spent = (self.predictor.counter.rows, self.predictor.counter.calls)
-        rules = _one_rule_each(labels, len(subjects))
+        rules = one_rule_each(labels, len(subjects))
         source = self._shared(subjects, rules) if self.domain.shared else self._own(subjects, rules)
         disable = None if progress is None else not progress
         with tqdm(total=len(subjects), unit="instance", desc="LIME", disable=disable) as bar:
             for subject, outcome in source:
                 rows = self.predictor.counter.rows - self._spent[0]
-                elapsed = max(time.monotonic() - self._started, 1e-9)
+                elapsed = max(time.monotonic() - started, 1e-9)
                 bar.set_postfix_str(f"{rows:,} rows, {rows / elapsed:,.0f} rows/s", refresh=False)
                 bar.update()
                 yield subject, outcome
@@ -183,9 +190,9 @@ class Explainer:
         first, most : int
             Rows of the first round, and of all rounds together.
         """
-        first = self._rows.round_rows(subject, 0)
-        last = self._rows.last_round(subject)
-        return self._rows.design(subject), first, first * 2**last
+        first = self.neighbourhood.round_rows(subject, 0)
+        last = self.neighbourhood.last_round(subject)
+        return self.neighbourhood.design(subject), first, first * 2**last
 
     # Instances with neighbourhoods of their own
 
@@ -203,7 +210,7 @@ class Explainer:
         while waiting:
             if self._out_of_time():
                 for task in waiting:
-                    yield task.subject, self._outcome(task) if task.round else self._stopped(task)
+                    yield task.subject, self._last(task) if task.round else self._stopped(task)
                 return
             yield from self._advance(waiting)
 
@@ -213,11 +220,11 @@ class Explainer:
         draws: list[Draw] = []
         owners: list[tuple[Task, int]] = []
         size = 0
-        target = self._pool.target(self.domain.row_bytes(waiting[0].subject))
+        target = self.pool.target(self.domain.row_bytes(waiting[0].subject))
         while waiting and (not tasks or size < target):
             task = waiting.popleft()
             try:
-                blocks = list(self._rows.blocks(task.subject, task.round))
+                blocks = list(self.neighbourhood.blocks(task.subject, task.round))
             except MlflowLimeError as error:
                 yield task.subject, _failure(task.subject, error)
                 continue
@@ -226,7 +233,7 @@ class Explainer:
                 owners.append((task, replicate))
                 draws.append((task.subject, block))
                 size += len(block.weights)
-        answers = predict_draws(self._pool, self.domain, draws) if draws else []
+        answers = predict_draws(self.pool, self.domain, draws) if draws else []
         failed: dict[int, MlflowLimeError] = {}
         for (task, replicate), draw, answer in zip(owners, draws, answers, strict=True):
             if isinstance(answer, MlflowLimeError):
@@ -244,12 +251,12 @@ class Explainer:
             outcome = self._outcome(task)
             limited = waiting if self.budget.rows is not None else ()
             promised = sum(
-                self._rows.round_rows(other.subject, other.round)
+                self.neighbourhood.round_rows(other.subject, other.round)
                 for other in limited
                 if other.round
             )
             if self._done(task, outcome, promised):
-                yield task.subject, outcome
+                yield task.subject, self._checked(task, outcome)
             else:
                 task.round += 1
                 waiting.appendleft(task)
@@ -262,15 +269,26 @@ class Explainer:
             return _failure(task.subject, error)
         return self._finish(task, fits)
 
+    def _last(self, task: Task) -> Outcome:
+        return self._checked(task, self._outcome(task))
+
+    def _checked(self, task: Task, outcome: Outcome) -> Outcome:
+        """Add to a finished explanation what a surrogate of shuffled scores explains."""
+        if task.sample.shuffled is None or isinstance(outcome, FailedExplanation):
+            return outcome
+        if outcome.labels[0].flat:
+            return outcome
+        return replace(outcome, permuted_r2=permuted_r2(task.sample, self.fitting))
+
     def _done(self, task: Task, outcome: Outcome, promised: int = 0) -> bool:
         precise = isinstance(outcome, Explanation) and outcome.converged
         return precise or not self._may_extend(task, promised)
 
     def _add(self, task: Task, replicate: int, block: MaskBlock, scores: FloatArray) -> None:
         features = self.domain.features(task.subject, block)
-        kernel = self._rows.kernel(task.subject)
+        kernel = self.neighbourhood.kernel(task.subject)
         weights = kernel.weights(features, self.domain.origin(task.subject)) * block.weights
-        nuisance = self._rows.nuisance(task.subject, block)
+        nuisance = self.neighbourhood.nuisance(task.subject, block)
         task.sample.add(replicate, features, scores[:, task.outputs], weights, nuisance)
 
     # Instances that share one pool of rows
@@ -302,11 +320,11 @@ class Explainer:
             for task in pending:
                 task.round = round_
                 task.rows_predicted, charged = task.rows_predicted + charged, 0
-                task.sample = Sample(self.sampling.replicates, task.sample.offset)
+                task.sample = task.sample.emptied()
                 for replicate, block, scores in pool:
                     self._add(task, replicate, block, scores)
-                found[id(task)] = self._outcome(task)
-                task.sample = Sample(self.sampling.replicates, task.sample.offset)
+                found[id(task)] = self._last(task)
+                task.sample = task.sample.emptied()
                 if self._done(task, found[id(task)]):
                     yield task.subject, found.pop(id(task))
                 else:
@@ -317,8 +335,8 @@ class Explainer:
         self, task: Task, round_: int
     ) -> tuple[list[tuple[int, MaskBlock, FloatArray]], int]:
         added, charged = [], 0
-        for replicate, block in self._rows.blocks(task.subject, round_):
-            (answer,) = predict_draws(self._pool, self.domain, [(task.subject, block)])
+        for replicate, block in self.neighbourhood.blocks(task.subject, round_):
+            (answer,) = predict_draws(self.pool, self.domain, [(task.subject, block)])
             if isinstance(answer, MlflowLimeError):
                 raise answer
             added.append((replicate, block, answer.scores))
@@ -358,15 +376,24 @@ class Explainer:
         chosen = choose_labels(rule, scores, names, mode=self.mode)
         every = len(scores) <= FITTED_OUTPUTS
         outputs = list(range(len(scores))) if every else sorted(set(chosen))
-        exact = self._rows.is_exact(subject)
+        exact = self.neighbourhood.is_exact(subject)
         return Task(
             subject=subject,
             scores=scores,
             outputs=outputs,
             labels=[(outputs.index(i), i, names[i]) for i in chosen],
             exact=exact,
-            sample=Sample(1 if exact else self.sampling.replicates, scores[outputs]),
+            sample=Sample(
+                1 if exact else self.sampling.replicates,
+                scores[outputs],
+                None if exact else self._shuffled(subject, outputs.index(chosen[0])),
+            ),
         )
+
+    def _shuffled(self, subject: Subject, output: int) -> Shuffled | None:
+        if not self.fitting.permuted or self.fitting.regressor is not None:
+            return None
+        return Shuffled(self.neighbourhood.seed(subject), output)
 
     def _names(self, n_outputs: int) -> tuple[str, ...]:
         if self.class_names is None:
@@ -402,7 +429,7 @@ class Explainer:
             scores=task.scores,
             parts=subject.parts,
             names=subject.names,
-            labels=tuple(_all_parts(result, subject) for result in results),
+            labels=tuple(item.spread(subject.active, len(subject.parts)) for item in results),
             ess_share=effective_share(task.sample.all_weights()),
             rows=task.sample.n_rows,
             rows_predicted=task.rows_predicted,
@@ -422,22 +449,27 @@ class Explainer:
 
     def _may_extend(self, task: Task, promised: int) -> bool:
         """Return whether the budget bears another round, beside rows promised to others."""
-        if task.round >= self._rows.last_round(task.subject) or self._out_of_time():
+        if task.round >= self.neighbourhood.last_round(task.subject) or self._out_of_time():
             return False
         spent_rows = self.predictor.counter.rows - self._spent[0]
-        spent_calls = self.predictor.counter.calls - self._spent[1]
-        promised += self._rows.round_rows(task.subject, task.round + 1)
+        promised += self.neighbourhood.round_rows(task.subject, task.round + 1)
         return (self.budget.rows is None or spent_rows + promised <= self.budget.rows) and (
-            self.budget.calls is None or spent_calls < self.budget.calls
+            self.budget.calls is None or self.spent()[0] < self.budget.calls
         )
 
     def _out_of_time(self) -> bool:
         limit = self.budget.seconds
-        return limit is not None and time.monotonic() - self._started > limit
+        return limit is not None and self.spent()[1] > limit
+
+    def spent(self) -> tuple[int, float]:
+        """Return the calls of the model, and the seconds, since the latest job began."""
+        if self._started is None:
+            return 0, 0.0
+        return self.predictor.counter.calls - self._spent[1], time.monotonic() - self._started
 
     def _recipe(self, task: Task) -> dict[str, Any]:
         return {
-            **self._rows.recipe(task.subject),
+            **self.neighbourhood.recipe(task.subject),
             "select": self.fitting.select,
             "penalty": self.fitting.penalty,
             "confidence": self.fitting.confidence,
@@ -460,35 +492,5 @@ class Explainer:
         )
 
 
-def _one_rule_each(labels: LabelRule | Sequence[LabelRule], n_subjects: int) -> Sequence[LabelRule]:
-    """Return one rule for each instance: a list whose items are not names is one already."""
-    if isinstance(labels, (str, int)) or all(isinstance(item, str) for item in labels):
-        return [labels] * n_subjects  # type: ignore[list-item]
-    if len(labels) != n_subjects:
-        msg = f"labels are given for {len(labels)} instances, but there are {n_subjects}"
-        raise DataError(msg)
-    return list(labels)
-
-
 def _failure(subject: Subject, error: MlflowLimeError) -> FailedExplanation:
     return FailedExplanation(key=subject.key, reason=str(error), kind=type(error).__name__)
-
-
-def _all_parts(result: LabelExplanation, subject: Subject) -> LabelExplanation:
-    """Give the parts that could not be varied a weight of zero."""
-    if subject.n_active == len(subject.parts):
-        return result
-
-    def widen(values: FloatArray) -> FloatArray:
-        full = np.zeros((*values.shape[:-1], len(subject.parts)))
-        full[..., subject.active] = values
-        return full
-
-    return replace(
-        result,
-        weights=widen(result.weights),
-        std_errors=widen(result.std_errors),
-        low=widen(result.low),
-        high=widen(result.high),
-        replicate_weights=widen(result.replicate_weights),
-    )

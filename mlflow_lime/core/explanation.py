@@ -1,6 +1,7 @@
 """The result of explaining one instance: plain frozen data, serialisable both ways."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -65,6 +66,11 @@ class LabelExplanation:
         Share of those fits that agree with the sign of the weight, over the top parts.
     flat : bool
         Whether the output hardly varies in the neighbourhood, so that there is nothing to explain.
+    partial_r2 : float
+        Held-out partial coefficient of determination: of the variance that the nuisance columns
+        leave over (the noise of background values, the curve in the number of parts kept), the
+        share that the parts explain. `fidelity_r2` where there are no such columns; NaN where the
+        outputs do not vary, or where it is not known.
     """
 
     label: str
@@ -84,6 +90,7 @@ class LabelExplanation:
     stability_topk: float
     sign_agreement: float
     flat: bool
+    partial_r2: float = math.nan
 
     @property
     def local_gap(self) -> float:
@@ -93,6 +100,32 @@ class LabelExplanation:
     def order(self) -> NDArray[np.intp]:
         """Return part positions, heaviest weight first; ties keep the order of the parts."""
         return np.argsort(-np.abs(self.weights), kind="stable")
+
+    def spread(self, active: NDArray[np.intp], n_parts: int) -> Self:
+        """Return the surrogate of all parts: those that could not be varied weigh nothing.
+
+        Parameters
+        ----------
+        active : ndarray of intp, shape (n_active,)
+            Position of each weight among all parts.
+        n_parts : int
+        """
+        if len(active) == n_parts:
+            return self
+
+        def widen(values: FloatArray) -> FloatArray:
+            full = np.zeros((*values.shape[:-1], n_parts))
+            full[..., active] = values
+            return full
+
+        return replace(
+            self,
+            weights=widen(self.weights),
+            std_errors=widen(self.std_errors),
+            low=widen(self.low),
+            high=widen(self.high),
+            replicate_weights=widen(self.replicate_weights),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -108,6 +141,7 @@ class LabelExplanation:
         values["replicate_weights"] = _array(values["replicate_weights"]).reshape(-1, n_parts)
         for name in _FLOATS:
             values[name] = _float(values[name])
+        values["partial_r2"] = _float(values.get("partial_r2"))  # older files lack it
         return cls(**values)
 
 
@@ -166,6 +200,9 @@ class Explanation:
     contents : tuple of TextContent or ImageContent
         Texts and images that the parts lie in; none for tables, or where the inputs may not be
         stored.
+    permuted_r2 : float
+        Held-out R² of the first label's surrogate, fitted to scores that were shuffled over the
+        rows of the first round; about zero. NaN where it was not asked for, or cannot be had.
     """
 
     key: str
@@ -185,6 +222,7 @@ class Explanation:
     recipe: dict[str, Any]
     notes: tuple[str, ...] = ()
     contents: tuple[Content, ...] = ()
+    permuted_r2: float = math.nan
 
     def __getitem__(self, label: str | int) -> LabelExplanation:
         """Return the surrogate of a label, by name or by its column in the scores."""
@@ -374,6 +412,7 @@ class Explanation:
         values["contents"] = tuple(content_from_dict(item) for item in values.get("contents", ()))
         values["scores"] = _array(values["scores"])
         values["ess_share"] = _float(values["ess_share"])
+        values["permuted_r2"] = _float(values.get("permuted_r2"))  # older files lack it
         for name in ("class_names", "parts", "names", "notes"):
             values[name] = tuple(values[name])
         return cls(**values)

@@ -122,13 +122,27 @@ class Moments:
         if self.n_nuisance == 0:
             return self
         kept = self.gram.shape[1] - self.n_nuisance
+        explained = self.explained(self.gram[:, kept:, :kept])
+        return replace(self, gram=self.gram[:, :kept, :kept] - explained, n_nuisance=0)
+
+    def explained(self, cross: FloatArray) -> FloatArray:
+        """Return what columns share with the nuisance columns.
+
+        Parameters
+        ----------
+        cross : ndarray of float64, shape (n_blocks, n_nuisance, n_columns)
+            Products of the nuisance columns with them.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_blocks, n_columns, n_columns)
+        """
+        kept = self.gram.shape[1] - self.n_nuisance
         inner = self.gram[:, kept:, kept:]
-        cross = self.gram[:, kept:, :kept]
         size = np.trace(inner, axis1=1, axis2=2) / self.n_nuisance
         size[size <= 0] = 1.0  # no part is ever absent
         ridge = (1e-10 * size)[:, None, None] * np.eye(self.n_nuisance)
-        explained = _explained(inner + ridge, cross)
-        return replace(self, gram=self.gram[:, :kept, :kept] - explained, n_nuisance=0)
+        return _explained(inner + ridge, cross)
 
     @property
     def weight(self) -> FloatArray:

@@ -20,6 +20,7 @@ from mlflow_lime.core.masks import (
     mask_block,
 )
 from mlflow_lime.core.options import Sampling
+from mlflow_lime.core.seeds import instance_seed
 
 __all__ = ["Neighbourhood"]
 
@@ -102,7 +103,7 @@ class Neighbourhood:
             weights = count_weights(law, subject.n_active, width)
             yield 0, MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
             return
-        design, seed = self.design(subject), self._seed(subject)
+        design, seed = self.design(subject), self.seed(subject)
         for replicate in range(self.sampling.replicates):
             drawn = [
                 mask_block(
@@ -173,13 +174,11 @@ class Neighbourhood:
     def _block_rows(self, subject: Subject) -> int:
         return self.first_rows(subject) // self.sampling.replicates
 
-    def _seed(self, subject: Subject) -> np.random.SeedSequence:
+    def seed(self, subject: Subject) -> np.random.SeedSequence:
         """Return the seed of an instance, from its content alone; one for all in a pool."""
         if self.domain.shared:
             return np.random.SeedSequence([self.sampling.seed])
-        digest = subject.digest
-        words = [int(digest[i : i + 8], 16) for i in range(0, len(digest), 8)]
-        return np.random.SeedSequence([self.sampling.seed, *words])
+        return instance_seed(self.sampling.seed, subject.digest)
 
 
 def _blocks_of(round_: int) -> range:

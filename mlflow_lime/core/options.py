@@ -74,6 +74,8 @@ class Fitting:
         Makes a scikit-learn regressor whose ``fit`` takes ``sample_weight``; used in place of the
         linear surrogate. A part's weight is then the change of its prediction at the instance when
         the part is taken away.
+    permuted : bool, default False
+        Whether a surrogate is also fitted to shuffled scores, which it must not be able to predict.
     """
 
     select: str = "none"
@@ -81,6 +83,7 @@ class Fitting:
     penalty: float = 1e-10
     confidence: float = 0.95
     regressor: Callable[[], Any] | None = None
+    permuted: bool = False
 
     def __post_init__(self) -> None:
         _one_of("select", self.select, ("none", *SELECTIONS))

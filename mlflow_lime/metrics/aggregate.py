@@ -2,19 +2,33 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.metrics.intervals import STATISTICS
 
-__all__ = ["AGGREGATES", "aggregate", "global_importance", "weights_by_name"]
+__all__ = [
+    "AGGREGATES",
+    "aggregate",
+    "finite",
+    "global_importance",
+    "instance_values",
+    "weights_by_name",
+]
 
 AGGREGATES: dict[str, str] = {
     "fidelity_r2": "held-out weighted R² of the surrogates, median over instances",
     "fidelity_r2_p10": "held-out weighted R² of the surrogates, 10 % quantile over instances",
+    "partial_r2": (
+        "held-out partial R² of the surrogates, net of the noise of background values, median over "
+        "instances"
+    ),
+    "partial_r2_p10": "held-out partial R² of the surrogates, 10 % quantile over instances",
     "local_gap": (
         "distance between surrogate and model at the instance, mean; "
         "probability, or units of the target"
@@ -55,33 +69,54 @@ def aggregate(
     if not explanations and not failed:
         return {}
     values = {
-        **_fit(explanations),
-        "ess_share": _summary(np.mean, (item.ess_share for item in explanations)),
-        "converged_share": _summary(np.mean, (item.converged for item in explanations)),
-        "flat_share": _summary(np.mean, (item.labels[0].flat for item in explanations)),
-        "rows_predicted": _summary(np.sum, (item.rows_predicted for item in explanations)),
-        "instances": float(len(explanations)),
-        "failed": float(len(failed)),
+        name: float(STATISTICS[statistic](numbers))
+        for name, (statistic, numbers) in instance_values(explanations).items()
+        if len(numbers)
     }
-    return {name: value for name, value in values.items() if value is not None}
+    if explanations:
+        values["rows_predicted"] = float(sum(item.rows_predicted for item in explanations))
+    counts = {"instances": float(len(explanations)), "failed": float(len(failed))}
+    values |= counts
+    return {name: values[name] for name in AGGREGATES if name in values}
 
 
-def _fit(explanations: Sequence[Explanation]) -> dict[str, float | None]:
+def instance_values(
+    explanations: Sequence[Explanation],
+) -> dict[str, tuple[str, NDArray[np.float64]]]:
+    """Return what is aggregated: a statistic, and one finite value an instance that has one.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+        Explained instances.
+
+    Returns
+    -------
+    dict of str to (str, ndarray of float64)
+        The statistic is one of `mlflow_lime.metrics.intervals.STATISTICS`. Sums and counts, which
+        are no statistics of instances, are left out.
+    """
     labels = [item.labels[0] for item in explanations]
     bumpy = [label for label in labels if not label.flat]
-    fidelity = [label.fidelity_r2 for label in bumpy]
+    fidelity = finite(label.fidelity_r2 for label in bumpy)
+    partial = finite(label.partial_r2 for label in bumpy)
     return {
-        "fidelity_r2": _summary(np.median, fidelity),
-        "fidelity_r2_p10": _summary(lambda values: np.quantile(values, 0.1), fidelity),
-        "local_gap": _summary(np.mean, (label.local_gap for label in labels)),
-        "decision_agreement": _summary(np.mean, (label.decision_agreement for label in labels)),
-        "stability_topk": _summary(np.mean, (label.stability_topk for label in bumpy)),
+        "fidelity_r2": ("median", fidelity),
+        "fidelity_r2_p10": ("p10", fidelity),
+        "partial_r2": ("median", partial),
+        "partial_r2_p10": ("p10", partial),
+        "local_gap": ("mean", finite(label.local_gap for label in labels)),
+        "decision_agreement": ("mean", finite(label.decision_agreement for label in labels)),
+        "stability_topk": ("mean", finite(label.stability_topk for label in bumpy)),
+        "ess_share": ("mean", finite(item.ess_share for item in explanations)),
+        "converged_share": ("mean", finite(item.converged for item in explanations)),
+        "flat_share": ("mean", finite(label.flat for label in labels)),
     }
 
 
-def _summary(statistic: Callable[[list[float]], float], values: Iterable[float]) -> float | None:
-    finite = [float(value) for value in values if math.isfinite(value)]
-    return float(statistic(finite)) if finite else None
+def finite(values: Iterable[float]) -> NDArray[np.float64]:
+    """Return those of the values that are finite."""
+    return np.array([float(value) for value in values if math.isfinite(value)])
 
 
 def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from mlflow_lime import names
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.metrics.aggregate import aggregate, global_importance
+from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.content_views import numbered_parts
 from mlflow_lime.report.jsonlines import explanations_json
 from mlflow_lime.report.overlays import encode_png, overlay
@@ -119,6 +120,8 @@ def review_items(
     recipe: Mapping[str, Any],
     reasons: Mapping[str, str] | None = None,
     true_labels: Mapping[str, object] | None = None,
+    trust: Trust | None = None,
+    importance: pd.DataFrame | None = None,
     wanted: Wanted | None = None,
 ) -> Iterator[Item]:
     """Yield everything that is logged of a review.
@@ -137,18 +140,28 @@ def review_items(
         How the explanations were made, as plain JSON values.
     reasons, true_labels : mapping, optional
         Of the instances, by key.
+    trust : Trust, optional
+        What was measured of the explanations; its summary has their own aggregates too.
+    importance : DataFrame, optional
+        What `importance_table` returns.
     wanted : Wanted, optional
     """
     wanted = wanted or Wanted()
     found = aggregate(explanations, failed)
-    for name, value in found.items():
+    measured = {} if trust is None else trust.summary
+    values = {**found, **{name: item.value for name, item in measured.items()}}
+    for name, value in values.items():
         yield Metric(f"{names.PREFIX}{name}", value)
     yield Metric(f"{names.PREFIX}seconds", seconds)
     yield File(names.EXPLANATIONS_JSON, explanations_json(explanations, failed).encode())
     yield File(names.EXPLANATIONS_PARQUET, _parquet(explanations_frame(explanations)))
     yield File(names.CONFIG_FILE, config_text.encode())
     yield File(names.RECIPE_FILE, json.dumps(recipe, ensure_ascii=False, indent=1).encode())
+    if trust is not None:
+        yield File(names.TRUST_FILE, trust.to_json().encode())
     if wanted.tables:
+        if importance is not None:
+            yield Table(names.IMPORTANCE_TABLE, importance)
         table = instances_table(explanations, failed, true_labels=true_labels, reasons=reasons)
         yield Table(names.INSTANCES_TABLE, table)
         yield Table(names.WEIGHTS_TABLE, weights_table(explanations, top=_table_top(explanations)))

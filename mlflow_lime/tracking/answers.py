@@ -1,17 +1,26 @@
 """What came of the questions put to a model, and what there is to log of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
+
+import pandas as pd
 
 from mlflow_lime.config import Config, dump_config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import ModelError
+from mlflow_lime.metrics.importance import importance_table
+from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.items import Item, Wanted, review_items
+from mlflow_lime.report.wording import predicted_label
 from mlflow_lime.tracking.questions import Questions
+from mlflow_lime.tracking.trust_step import measure_trust
 
 __all__ = ["Answers"]
+
+IMPORTANT_PARTS = 200
+"""Parts of a group that the table of importances lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,11 +33,14 @@ class Answers:
         What was asked.
     explanations, failed : tuples
         Outcomes, in the order of the reference set.
+    trust : Trust or None
+        What was measured of the explanations; None before `measured`.
     """
 
     questions: Questions
     explanations: tuple[Explanation, ...]
     failed: tuple[FailedExplanation, ...]
+    trust: Trust | None = None
 
     @classmethod
     def of(cls, questions: Questions, outcomes: Iterable[Outcome]) -> Self:
@@ -40,6 +52,18 @@ class Answers:
             explanations=tuple(item for item in ordered if isinstance(item, Explanation)),
             failed=tuple(item for item in ordered if isinstance(item, FailedExplanation)),
         )
+
+    def measured(self, config: Config, *, progress: bool | None = False) -> Self:
+        """Return the outcomes with the metrics of trust; their failures are notes."""
+        trust = measure_trust(
+            self.questions, self.explanations, self.failed, config.metrics, progress=progress
+        )
+        return replace(self, trust=trust)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of the questions and the metrics of trust."""
+        return (*self.questions.notes, *(() if self.trust is None else self.trust.notes))
 
     def require_some(self) -> None:
         """Refuse outcomes of which none is an explanation.
@@ -84,7 +108,7 @@ class Answers:
             "scoring": self.questions.scoring,
             "explanation": self.explanations[0].recipe if self.explanations else {},
             "seed": config.seed,
-            "notes": [*notes, *self.questions.notes],
+            "notes": [*notes, *self.notes],
         }
         return list(
             review_items(
@@ -96,9 +120,28 @@ class Answers:
                 recipe=recipe,
                 reasons=dict(zip(reference.keys, reference.reasons, strict=True)),
                 true_labels=dict(zip(reference.keys, reference.true_labels, strict=True)),
+                trust=self.trust,
+                importance=self._importance(config),
                 wanted=_wanted(config),
             )
         )
+
+    def _importance(self, config: Config) -> pd.DataFrame | None:
+        """Return the importance of parts, over all instances, by class, and by slice."""
+        if not self.explanations:
+            return None
+        reference = self.questions.reference
+        known = dict(zip(reference.keys, reference.true_labels, strict=True))
+        classes = {}
+        for item in self.explanations:
+            predicted = predicted_label(item)
+            if predicted is not None:
+                classes[item.key] = known[item.key] or item.class_names[predicted]
+        groups: dict[str, Mapping[str, str | None]] = {"class": classes}
+        column = config.metrics.slice
+        if column is not None and column in reference.slices:
+            groups[column] = dict(zip(reference.keys, reference.slices[column], strict=True))
+        return importance_table(self.explanations, groups, top=IMPORTANT_PARTS)
 
 
 def _wanted(config: Config) -> Wanted:

@@ -86,7 +86,8 @@ def evaluate_model(
     with quiet_autologging():
         questions = _questions(config, model, dataset)
         answers = Answers.of(questions, questions.answer(progress=show_progress(config)))
-    answers.require_some()
+        answers.require_some()
+        answers = answers.measured(config, progress=show_progress(config))
     items = answers.items(config, title=dataset.name, seconds=time.perf_counter() - started)
     return _log(items, answers.explanations, dataset, run_id, model, model_id)
 

@@ -215,6 +215,7 @@ class _Job:
             journal = _journal(self.ref, identity)
             with journal:
                 answers = Answers.of(questions, self._explain(questions, journal))
+                answers = answers.measured(self.config, progress=self.progress)
             items = answers.items(
                 self.config,
                 title=self.ref.label,
@@ -233,7 +234,7 @@ class _Job:
             repeated=False,
             explanations=answers.explanations,
             failed=answers.failed,
-            notes=(*self.notes, *questions.notes),
+            notes=(*self.notes, *answers.notes),
         )
 
     # The review run

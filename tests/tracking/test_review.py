@@ -33,6 +33,7 @@ from mlflow_lime.tracking.versions import resolve_model
 
 REFERENCE = f"{names.REFERENCE_FOLDER}/{REFERENCE_FILE}"
 INPUTS = f"{names.REFERENCE_FOLDER}/{INPUTS_FILE}"
+ASSOCIATIONS = f"{names.REFERENCE_FOLDER}/reference_associations.json"
 
 
 def source_run(uri):
@@ -137,10 +138,12 @@ def test_a_second_version_inherits_instances_labels_and_background(desk):
 
 
 def test_two_versions_are_asked_for_the_same_rows(desk, asked):
-    desk.explain(desk.register())
+    """But for the metrics of faithfulness, which follow each version's own weights."""
+    config = desk.config(metrics={"faithfulness": False})
+    desk.explain(desk.register(), config)
     first = pd.concat([frame for frame in asked if len(frame) >= 32], ignore_index=True)
     asked.clear()
-    desk.explain(desk.register(DecisionTreeClassifier(max_depth=3)))
+    desk.explain(desk.register(DecisionTreeClassifier(max_depth=3)), config)
     second = pd.concat([frame for frame in asked if len(frame) >= 32], ignore_index=True)
     assert len(first) >= 5 * 31
     key = list(first.columns)
@@ -570,12 +573,15 @@ def test_a_review_is_logged_where_mlflow_looks_for_it(desk):
         names.EXPLANATIONS_PARQUET,
         names.INSTANCES_TABLE,
         names.WEIGHTS_TABLE,
+        names.IMPORTANCE_TABLE,
+        names.TRUST_FILE,
         names.CONFIG_FILE,
         names.RECIPE_FILE,
         f"{names.PICTURES}/00.png",
         f"{names.PICTURES}/01.png",
         REFERENCE,
         INPUTS,
+        ASSOCIATIONS,
     }
     tags = desk.client.get_model_version(desk.name, "1").tags
     assert tags[names.TAG_VERSION_STATUS] == "ok"
@@ -590,7 +596,11 @@ def test_tables_open_in_mlflow(desk):
     assert instances["instance"].tolist() == [e.key for e in review.explanations]
     assert len(weights) == 5 * 7
     listed = json.loads(desk.client.get_run(review.run_id).data.tags["mlflow.loggedArtifacts"])
-    assert {entry["path"] for entry in listed} == {names.INSTANCES_TABLE, names.WEIGHTS_TABLE}
+    assert {entry["path"] for entry in listed} == {
+        names.INSTANCES_TABLE,
+        names.WEIGHTS_TABLE,
+        names.IMPORTANCE_TABLE,
+    }
 
 
 def test_no_pictures_tables_or_tags_where_they_are_not_wanted(desk):
@@ -599,10 +609,12 @@ def test_no_pictures_tables_or_tags_where_they_are_not_wanted(desk):
     assert set(desk.artifacts(review.run_id)) == {
         names.EXPLANATIONS_JSON,
         names.EXPLANATIONS_PARQUET,
+        names.TRUST_FILE,
         names.CONFIG_FILE,
         names.RECIPE_FILE,
         REFERENCE,
         INPUTS,
+        ASSOCIATIONS,
     }
     assert desk.client.get_model_version(desk.name, "1").tags == {}
 

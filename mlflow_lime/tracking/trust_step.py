@@ -1,0 +1,135 @@
+"""The metrics of trust of a review: measured after it, within its budget, and never its failure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from mlflow_lime.config.judging import MetricsSection
+from mlflow_lime.core.domain import Subject
+from mlflow_lime.core.explain import Explainer
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.metrics.faithfulness import faithfulness, rows_needed
+from mlflow_lime.metrics.realism import Realism, realism
+from mlflow_lime.metrics.sensitivity import sensitivity
+from mlflow_lime.metrics.trust import Trust, summarise
+from mlflow_lime.tracking.questions import Questions
+
+__all__ = ["measure_trust"]
+
+Result = TypeVar("Result")
+Values = dict[str, dict[str, float]]
+
+
+def measure_trust(
+    questions: Questions,
+    explanations: Sequence[Explanation],
+    failed: Sequence[FailedExplanation],
+    chosen: MetricsSection,
+    *,
+    progress: bool | None = False,
+) -> Trust:
+    """Return the metrics of trust; what cannot be measured is a note.
+
+    Parameters
+    ----------
+    questions : Questions
+        What was asked.
+    explanations, failed : sequences
+        Outcomes.
+    chosen : MetricsSection
+        What to measure.
+    progress : bool or None, default False
+        Whether to show a progress bar; None shows it on a terminal only.
+    """
+    by_key = dict(zip(questions.keys, questions.subjects, strict=False))
+    pairs = [(item, by_key[item.key]) for item in explanations if item.key in by_key]
+    step = _Step(questions, pairs, chosen)
+    before = questions.explainer.predictor.counter.rows
+    measured: list[Values] = []
+    real = Realism()
+    disable = None if progress is None else not progress
+    with tqdm(total=3, unit="metric", desc="LIME metrics", disable=disable) as bar:
+        if chosen.faithfulness and questions.explainer.domain.masked:
+            measured.append(step.attempt("faithfulness", step.faithfulness, {}))
+        bar.update()
+        if chosen.realism:
+            real = step.attempt("realism", step.realism, real)
+        bar.update()
+        if chosen.sensitivity:
+            measured.append(step.attempt("sensitivity", step.sensitivity, {}))
+        bar.update()
+    return summarise(
+        explanations,
+        failed,
+        measured=measured,
+        realism=real,
+        rows=questions.explainer.predictor.counter.rows - before,
+        notes=step.notes,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """What is measured of one version, and what came in between."""
+
+    questions: Questions
+    pairs: list[tuple[Explanation, Subject]]
+    chosen: MetricsSection
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def explainer(self) -> Explainer:
+        return self.questions.explainer
+
+    def attempt(self, name: str, measure: Callable[[], Result], nothing: Result) -> Result:
+        """Return what a metric gives, or nothing and a note."""
+        try:
+            return measure()
+        except Exception as error:
+            # A review never fails because of its metrics. The text may hold values of the data.
+            self.notes.append(f"{name} could not be measured: {type(error).__name__}")
+            return nothing
+
+    def faithfulness(self) -> Values:
+        chosen = self.chosen
+        options = {"top": chosen.top, "draws": chosen.draws, "steps": chosen.steps}
+        needed = sum(rows_needed(subject, **options) for _, subject in self.pairs)
+        if self._is_spent("faithfulness", needed):
+            return {}
+        found = faithfulness(self.explainer, self.pairs, **options)
+        self._note_missing("faithfulness", found)
+        return found
+
+    def sensitivity(self) -> Values:
+        copies = self.chosen.sensitivity
+        needed = copies * sum(item.rows_predicted for item, _ in self.pairs)
+        if self._is_spent("sensitivity", needed):
+            return {}
+        found = sensitivity(self.explainer, self.pairs, copies=copies)
+        self._note_missing("sensitivity", found)
+        return found
+
+    def realism(self) -> Realism:
+        return realism(self.explainer, [subject for _, subject in self.pairs])
+
+    def _note_missing(self, name: str, found: Values) -> None:
+        missing = len(self.pairs) - len(found)
+        if missing:
+            self.notes.append(f"{name} could not be measured of {missing} instances")
+
+    def _is_spent(self, name: str, needed: int) -> bool:
+        """Return whether the budget does not bear more rows, and note it."""
+        budget, (calls, seconds) = self.explainer.budget, self.explainer.spent()
+        # Counted so that a review that was interrupted comes to the same end.
+        rows = sum(item.rows_predicted for item, _ in self.pairs) + needed
+        limits = {
+            "max_total_rows": budget.rows is not None and rows > budget.rows,
+            "max_calls": budget.calls is not None and calls >= budget.calls,
+            "max_seconds": budget.seconds is not None and seconds > budget.seconds,
+        }
+        spent = [f"sampling.{limit}" for limit, over in limits.items() if over]
+        if spent:
+            self.notes.append(f"{name} was left out: {' and '.join(spent)} is spent")
+        return bool(spent)
