@@ -11,6 +11,7 @@
     ├── ModelError (RuntimeError)            loading or calling the model
     │   └── ModelOutputError (ValueError)    what the model returned
     ├── VersionNotFoundError (LookupError)   no such model, version, or run
+    ├── NotComparableError (ValueError)      two versions whose reasons answer different questions
     ├── NotAllowedError (PermissionError)    a model that the configuration does not let load
     ├── ReviewInProgressError (RuntimeError) another process explains the same version
     └── TrackingServerError (ConnectionError)
@@ -31,6 +32,7 @@ __all__ = [
     "ModelError",
     "ModelOutputError",
     "NotAllowedError",
+    "NotComparableError",
     "ReferenceSetError",
     "ReviewInProgressError",
     "TrackingServerError",
@@ -78,6 +80,10 @@ class ModelOutputError(ModelError, ValueError):
 
 class VersionNotFoundError(MlflowLimeError, LookupError):
     """The registered model, version, alias, run, or logged model does not exist."""
+
+
+class NotComparableError(MlflowLimeError, ValueError):
+    """The reasons of two versions answer different questions, or one version has none."""
 
 
 class NotAllowedError(MlflowLimeError, PermissionError):

@@ -10,6 +10,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr
 
 from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
+from mlflow_lime.config.judging import (
+    ChecksSection,
+    CompareSection,
+    GateSection,
+    MetricsSection,
+)
 from mlflow_lime.config.registration import RegistrationSection
 from mlflow_lime.config.sections import (
     BackgroundSection,
@@ -36,6 +42,10 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "prediction": True,
     "outputs": True,
     "registration": True,
+    "metrics": True,
+    "compare": True,
+    "checks": True,
+    "gate": True,
     "text": {"sparse": True},
 }
 """Keys that do not decide which numbers come out for pinned instances.
@@ -155,6 +165,23 @@ class Config(Section):
         description="What is explained when it is registered, and within what bounds.",
     )
 
+    metrics: MetricsSection = Field(
+        default_factory=MetricsSection,
+        description="What else is measured of each explanation, and what of all together.",
+    )
+    compare: CompareSection = Field(
+        default_factory=CompareSection,
+        description="How the reasons of two versions are compared.",
+    )
+    checks: ChecksSection = Field(
+        default_factory=ChecksSection,
+        description="What is looked for in the explanations of a version.",
+    )
+    gate: GateSection = Field(
+        default_factory=GateSection,
+        description="What must hold before a version is promoted.",
+    )
+
     _folder: Path | None = PrivateAttr(default=None)
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
@@ -215,8 +242,9 @@ class Config(Section):
     def recipe(self) -> dict[str, Any]:
         """Return the keys that decide which numbers come out for pinned instances, as JSON values.
 
-        Left out: `models`, `on_error`, `prediction`, `outputs`, `registration`, and `data`,
-        `background` and `reference`, which the digest of the reference set stands for.
+        Left out: `models`, `on_error`, `prediction`, `outputs`, `registration`, `metrics`,
+        `compare`, `checks`, `gate`, and `data`, `background` and `reference`, which the digest of
+        the reference set stands for.
         """
         recipe = self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
         for name, usual in _LATER.items():

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -12,7 +13,16 @@ from mlflow_lime.errors import ModelError
 from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
-__all__ = ["experiment_of", "find_run", "given_run", "identity_of", "key_of", "latest_run"]
+__all__ = [
+    "completed_runs",
+    "experiment_of",
+    "find_run",
+    "given_run",
+    "identity_of",
+    "key_of",
+    "latest_run",
+    "names_run",
+]
 
 
 def identity_of(ref: ModelVersionRef, config: Config, digest: str) -> str:
@@ -67,17 +77,8 @@ def find_run(client: MlflowClient, ref: ModelVersionRef, identity: str) -> Run |
     return next(iter([*done, *runs]), None)
 
 
-def latest_run(model_uri: str, client: MlflowClient) -> str:
-    """Return the latest completed review run of a version, or the run that ``runs:/<id>`` names.
-
-    Raises
-    ------
-    MlflowLimeError
-        If there is no such version, or it was not explained.
-    """
-    if model_uri.startswith("runs:/") and "/" not in model_uri.removeprefix("runs:/"):
-        return model_uri.removeprefix("runs:/")
-    ref = resolve_model(model_uri, client)
+def completed_runs(ref: ModelVersionRef, client: MlflowClient) -> Iterator[Run]:
+    """Yield the completed reviews of a version, newest first."""
     token: str | None = None
     while True:
         with impatient(), translate_errors("the review runs"):
@@ -91,8 +92,29 @@ def latest_run(model_uri: str, client: MlflowClient) -> str:
             identity = run.data.tags.get(names.TAG_IDENTITY, "")
             ours = identity.startswith(f"{ref.label}@")
             if ours and run.data.tags.get(names.TAG_KEY) == key_of(ref, identity):
-                return str(run.info.run_id)
+                yield run
         token = runs.token
         if not token:
-            msg = f"{ref.label} has not been explained; run `mlflow-lime explain {ref.uri}`"
-            raise ModelError(msg)
+            return
+
+
+def names_run(model_uri: str) -> bool:
+    """Return whether a URI is that of a run itself, ``runs:/<id>``."""
+    return model_uri.startswith("runs:/") and "/" not in model_uri.removeprefix("runs:/")
+
+
+def latest_run(model_uri: str, client: MlflowClient) -> str:
+    """Return the latest completed review run of a version, or the run that ``runs:/<id>`` names.
+
+    Raises
+    ------
+    MlflowLimeError
+        If there is no such version, or it was not explained.
+    """
+    if names_run(model_uri):
+        return model_uri.removeprefix("runs:/")
+    ref = resolve_model(model_uri, client)
+    for run in completed_runs(ref, client):
+        return str(run.info.run_id)
+    msg = f"{ref.label} has not been explained; run `mlflow-lime explain {ref.uri}`"
+    raise ModelError(msg)

@@ -133,7 +133,7 @@ PROBLEMS = [
     (
         "steps:\n  - explian: {}",
         "steps.yaml:2: steps[0].explian: expected the name of a step, got 'explian'. Did you mean"
-        " 'explain'? Steps: reference, explain, compare.",
+        " 'explain'? Steps: reference, explain, compare, check, gate.",
     ),
     ("steps: [promote]", "expected the name of a step, got 'promote'. Steps: reference, explain"),
     ("steps:\n  - name: a", "steps[0]: expected the name of a step, got none. Steps: reference"),

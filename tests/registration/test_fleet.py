@@ -57,7 +57,7 @@ def explain_all(fleet: Fleet, drivers: str, versions: int, ways: list[str] = EIG
     registering += fleet.register(ways[-1:], autologged, ["credit-autologged"], **more)
     for process in registering:
         assert process.wait(timeout=600) == 0
-    slowness = 40 if fleet.server.passwords else 8  # each request is checked against a slow hash
+    slowness = 60 if fleet.server.passwords else 25  # each request is checked against a slow hash
     wait_for(lambda: fleet.completed() >= versions, 60 + slowness * versions, "all reviews")
     time.sleep(3)
     fleet.check(versions)
@@ -96,7 +96,7 @@ def kill_and_explain(fleet: Fleet, versions: int, kills: int) -> None:
         worker.send_signal(signal.SIGKILL)
         worker.wait()
     fleet.lime("worker", "-w", "2")
-    wait_for(lambda: fleet.completed() >= versions, 60 + 8 * versions, "all reviews")
+    wait_for(lambda: fleet.completed() >= versions, 60 + 25 * versions, "all reviews")
     time.sleep(3)
     fleet.check(versions)
 

@@ -1,0 +1,241 @@
+"""Compare a version's reasons with a baseline's, from what both logged, and log the result."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import mlflow
+from mlflow import MlflowClient
+
+from mlflow_lime import names
+from mlflow_lime.compare.compare import compare_explanations, drift_metrics
+from mlflow_lime.compare.drift import Drift
+from mlflow_lime.compare.settings import DriftSettings
+from mlflow_lime.config import Config, parse_config
+from mlflow_lime.core.explanation import FailedExplanation
+from mlflow_lime.errors import MlflowLimeError, NotComparableError
+from mlflow_lime.report.drift_items import drift_items
+from mlflow_lime.report.items import Item, Metric
+from mlflow_lime.tracking.baseline import resolve_baseline
+from mlflow_lime.tracking.connection import quiet_downloads, translate_errors
+from mlflow_lime.tracking.log import Destination, write_items
+from mlflow_lime.tracking.logged_explanations import load_outcomes
+from mlflow_lime.tracking.reviewed import Reviewed, other_sets, same_review
+from mlflow_lime.tracking.versions import ModelVersionRef
+
+__all__ = ["Comparison", "compare_versions"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """A candidate against a baseline.
+
+    Attributes
+    ----------
+    candidate, baseline : ModelVersionRef
+    candidate_run, baseline_run : str
+        Runs that hold the explanations; the result is logged to the candidate's.
+    reference_digest : str
+        The reference set that both were explained on.
+    drift : Drift
+    metrics : dict of str to float
+        By their logged names.
+    notes : tuple of str
+        What a reader must know.
+    """
+
+    candidate: ModelVersionRef
+    baseline: ModelVersionRef
+    candidate_run: str
+    baseline_run: str
+    reference_digest: str
+    drift: Drift
+    metrics: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+
+def compare_versions(
+    candidate: str,
+    baseline: str | None = None,
+    config: Config | None = None,
+    *,
+    client: MlflowClient | None = None,
+    progress: bool | None = False,
+    log: bool = True,
+) -> Comparison:
+    """Compare the reasons of two model versions.
+
+    Both must have been explained on the same reference set in the same way. Nothing is asked of
+    their models then: what they logged is enough. A version that was not explained, or in another
+    way than the candidate, is explained first, unless `compare.reexplain` is false.
+
+    Parameters
+    ----------
+    candidate : str
+        A model URI, or ``runs:/<run>`` with explanations.
+    baseline : str, optional
+        ``previous``, a version number, ``@alias``, a model URI, or ``runs:/<run>``; by default
+        `compare.baseline`, else ``previous``.
+    config : Config, optional
+        How versions are explained and compared. By default, as the candidate was explained.
+    client : MlflowClient, optional
+    progress : bool or None, default False
+        Whether to show a progress bar where a version is explained.
+    log : bool, default True
+        Whether to log metrics, tables, and ``lime/drift.json`` to the candidate's run.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    NotComparableError
+        If the two were explained on different reference sets, or one was not explained and may
+        not be now.
+    MlflowLimeError
+        If a version, its model, or the store cannot be used.
+    """
+    client = client or MlflowClient()
+    chosen = (config or Config()).compare
+    after = same_review(
+        candidate, client, config=config, reexplain=chosen.reexplain, progress=progress
+    )
+    wish = baseline or chosen.baseline or "previous"
+    uris = [resolve_baseline(uri, after.ref, client) for uri in (wish, *chosen.retrain_noise)]
+    explained_as = config or _logged_config(after, client)
+    before, *retrains = (
+        same_review(
+            uri,
+            client,
+            config=explained_as,
+            like=after,
+            reexplain=chosen.reexplain,
+            progress=progress,
+        )
+        for uri in uris
+    )
+    settings = _settings(explained_as, config or Config())
+    _require_same_set(before, after)
+    found = [load_outcomes(side.run_id, client) for side in (before, after, *retrains)]
+    drift = compare_explanations(
+        found[0][0],
+        found[1][0],
+        retrains=[explanations for explanations, _ in found[2:]],
+        missing=_missing(before, found[0][1]) | _missing(after, found[1][1]),
+        settings=settings,
+    )
+    _require_pairs(drift, before, after)
+    metrics = {f"{names.PREFIX}{name}": value for name, value in drift_metrics(drift).items()}
+    comparison = Comparison(
+        candidate=after.ref,
+        baseline=before.ref,
+        candidate_run=after.run_id,
+        baseline_run=before.run_id,
+        reference_digest=after.reference_digest,
+        drift=drift,
+        metrics=metrics,
+        notes=_notes(drift, after, before),
+    )
+    if log:
+        _log(comparison, after, retrains, client)
+    return comparison
+
+
+def _settings(explained_as: Config, config: Config) -> DriftSettings:
+    chosen = config.compare
+    return DriftSettings(
+        min_fidelity=chosen.min_fidelity,
+        min_change=chosen.min_change,
+        min_share=chosen.min_share,
+        fdr=chosen.fdr,
+        alarm_rate=chosen.alarm_rate,
+        top=chosen.top,
+        confidence=explained_as.surrogate.confidence,
+    )
+
+
+def _logged_config(side: Reviewed, client: MlflowClient) -> Config:
+    """Return the configuration that a version was explained with."""
+    import yaml
+
+    what = f"the configuration in run {side.run_id!r}"
+    with quiet_downloads(), translate_errors(what):
+        text = mlflow.artifacts.load_text(f"runs:/{side.run_id}/{names.CONFIG_FILE}")
+    try:
+        return parse_config(yaml.safe_load(text) or {}, where=f"{names.CONFIG_FILE} of the run")
+    except (MlflowLimeError, yaml.YAMLError) as error:
+        msg = f"{what} cannot be read, so name one with --config: {error}"
+        raise NotComparableError(msg) from error
+
+
+def _require_same_set(before: Reviewed, after: Reviewed) -> None:
+    """Refuse runs that were explained on other instances."""
+    sides = {before.reference_digest, after.reference_digest}
+    if len(sides) > 1 and "" not in sides:
+        raise NotComparableError(other_sets(after, before))
+
+
+def _require_pairs(drift: Drift, before: Reviewed, after: Reviewed) -> None:
+    """Refuse a comparison in which no instance has a counterpart."""
+    if drift.instances or not drift.missing:
+        return
+    key, why = next(iter(drift.missing.items()))
+    msg = (
+        f"no instance of {after.label} and {before.label} can be compared; {key}: {why}. Explain "
+        f"both with one configuration on the set that is pinned now: `mlflow-lime explain "
+        f"{before.ref.uri}` and `mlflow-lime explain {after.ref.uri}`"
+    )
+    raise NotComparableError(msg)
+
+
+def _missing(side: Reviewed, failed: Sequence[FailedExplanation]) -> dict[str, str]:
+    return {item.key: f"{side.label} could not explain it: {item.reason}" for item in failed}
+
+
+def _notes(drift: Drift, after: Reviewed, before: Reviewed) -> tuple[str, ...]:
+    notes = []
+    if after.run_id == before.run_id:
+        notes.append(f"{after.label} was compared with itself")
+    elif after.ref.model_id is not None and after.ref.model_id == before.ref.model_id:
+        notes.append(f"{after.label} and {before.label} are the same logged model")
+    left_out = [item for item in drift.instances if item.untrusted]
+    if left_out:
+        notes.append(
+            f"{len(left_out)} of {len(drift.instances)} instances are left out, such as "
+            f"{left_out[0].key}: {left_out[0].untrusted}"
+        )
+    if drift.missing:
+        key, why = next(iter(drift.missing.items()))
+        notes.append(f"{len(drift.missing)} instances are missing, such as {key}: {why}")
+    return tuple(notes)
+
+
+def _log(
+    comparison: Comparison, after: Reviewed, retrains: Sequence[Reviewed], client: MlflowClient
+) -> None:
+    """Log a comparison to the candidate's run, unless it is the one that stands there."""
+    runs = [comparison.baseline_run, *(side.run_id for side in retrains)]
+    settings = json.dumps(asdict(DriftSettings(**comparison.drift.settings)), sort_keys=True)
+    key = hashlib.sha256("\n".join([*runs, settings]).encode()).hexdigest()[:32]
+    if after.run.data.tags.get(names.TAG_COMPARED) == key:
+        return
+    items = drift_items(
+        comparison.drift, baseline=comparison.baseline.label, baseline_run=comparison.baseline_run
+    )
+    to = Destination(
+        run_id=comparison.candidate_run,
+        timestamp=int(time.time() * 1000),
+        model_id=comparison.candidate.model_id,
+        dataset_name=f"lime reference {comparison.reference_digest}",
+        dataset_digest=comparison.reference_digest[:8],
+    )
+    write_items(client, items, to)
+    source = comparison.candidate
+    if source.run_active and source.run_id not in (None, to.run_id):
+        shown: list[Item] = [item for item in items if isinstance(item, Metric)]
+        write_items(client, shown, Destination(str(source.run_id), to.timestamp, to.model_id))
+    client.set_tag(to.run_id, names.TAG_BASELINE, comparison.baseline.label)
+    client.set_tag(to.run_id, names.TAG_COMPARED, key)
