@@ -1,5 +1,5 @@
 # Two commands do everything on a machine that has Python 3.11 or newer, and make.
-#   make demo    two versions of a real model, registered, explained, compared
+#   make demo    two versions of a real model, registered, explained, compared, and stopped by a gate
 #   make test    the tests
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
@@ -13,6 +13,7 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/register_and_explain/main.py
 	$(BIN)/python examples/texts/main.py
 	$(BIN)/python examples/images/main.py
+	$(BIN)/python examples/gate/main.py
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 2

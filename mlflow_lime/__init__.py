@@ -17,16 +17,23 @@ if TYPE_CHECKING:
     from mlflow_lime.explainers import ImageExplainer, TabularExplainer, TextExplainer
     from mlflow_lime.registration.autolog import autolog
     from mlflow_lime.tracking.background_log import log_background
+    from mlflow_lime.tracking.checking import Checked, check_version
+    from mlflow_lime.tracking.comparison import Comparison, compare_versions
+    from mlflow_lime.tracking.gating import Gated, gate_version
     from mlflow_lime.tracking.logged_explanations import load_explanations
     from mlflow_lime.tracking.review import Review, review_version
+    from mlflow_lime.tracking.thresholds import metric_thresholds
 
 __all__ = [
     "Background",
     "Budget",
+    "Checked",
+    "Comparison",
     "Config",
     "Explanation",
     "FailedExplanation",
     "Fitting",
+    "Gated",
     "ImageExplainer",
     "Kernel",
     "LabelExplanation",
@@ -38,9 +45,13 @@ __all__ = [
     "TextExplainer",
     "__version__",
     "autolog",
+    "check_version",
+    "compare_versions",
+    "gate_version",
     "load_config",
     "load_explanations",
     "log_background",
+    "metric_thresholds",
     "parse_config",
     "review_version",
 ]
@@ -48,10 +59,13 @@ __all__ = [
 _HOMES = {
     "Background": "mlflow_lime.core.tabular.background",
     "Budget": "mlflow_lime.core.options",
+    "Checked": "mlflow_lime.tracking.checking",
+    "Comparison": "mlflow_lime.tracking.comparison",
     "Config": "mlflow_lime.config",
     "Explanation": "mlflow_lime.core.explanation",
     "FailedExplanation": "mlflow_lime.core.explanation",
     "Fitting": "mlflow_lime.core.options",
+    "Gated": "mlflow_lime.tracking.gating",
     "ImageExplainer": "mlflow_lime.explainers",
     "Kernel": "mlflow_lime.core.kernel",
     "LabelExplanation": "mlflow_lime.core.explanation",
@@ -62,9 +76,13 @@ _HOMES = {
     "TabularExplainer": "mlflow_lime.explainers",
     "TextExplainer": "mlflow_lime.explainers",
     "autolog": "mlflow_lime.registration.autolog",
+    "check_version": "mlflow_lime.tracking.checking",
+    "compare_versions": "mlflow_lime.tracking.comparison",
+    "gate_version": "mlflow_lime.tracking.gating",
     "load_config": "mlflow_lime.config",
     "load_explanations": "mlflow_lime.tracking.logged_explanations",
     "log_background": "mlflow_lime.tracking.background_log",
+    "metric_thresholds": "mlflow_lime.tracking.thresholds",
     "parse_config": "mlflow_lime.config",
     "review_version": "mlflow_lime.tracking.review",
 }

@@ -15,6 +15,7 @@ EXPECTED = {
     "own_predict": "heaviest part 'petal",
     "texts": "nightdesk",
     "images": "weight on the mark: 4",
+    "gate": "champion is still version 1",
     "without_mlflow": "P(malignant) = ",
 }
 

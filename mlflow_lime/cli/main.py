@@ -2,10 +2,14 @@
 
 import click
 
+from mlflow_lime.cli.check import check
+from mlflow_lime.cli.compare import compare
 from mlflow_lime.cli.doctor import doctor
 from mlflow_lime.cli.explain import explain
+from mlflow_lime.cli.gate import gate
 from mlflow_lime.cli.init import init
 from mlflow_lime.cli.queue import queue
+from mlflow_lime.cli.reference import reference
 from mlflow_lime.cli.run import run
 from mlflow_lime.cli.schema import schema
 from mlflow_lime.cli.serve import serve
@@ -26,6 +30,9 @@ Three commands from a registered model to its reasons:
 \b
 The next version is explained on the same instances, so that the two compare:
   mlflow-lime explain models:/credit/4
+  mlflow-lime compare models:/credit/4
+  mlflow-lime check models:/credit/4
+  mlflow-lime gate models:/credit/4 --against @champion
 
 \b
 MODEL_URI is one of
@@ -77,6 +84,10 @@ _COMMANDS = (
     init,
     validate,
     explain,
+    compare,
+    check,
+    gate,
+    reference,
     run,
     watch,
     serve,

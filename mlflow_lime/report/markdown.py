@@ -1,0 +1,41 @@
+"""Text from data in Markdown: it stays text, whatever it contains."""
+
+import re
+
+from mlflow_lime.report.wording import clean
+
+__all__ = ["as_code", "as_prose"]
+
+_PLAIN = re.compile(
+    r"\(?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?%?)[).,;:]*"
+)
+"""A word or a number, with the signs of a sentence around it."""
+
+
+def as_code(text: str) -> str:
+    """Return text as code, in which no markup, mention, or link takes effect.
+
+    A bar would end the cell of a table and a backtick the code, so these come as entities.
+
+    Examples
+    --------
+    >>> as_code("<b> @all"), as_code("a|b")
+    ('`<b> @all`', '<code>a&#124;b</code>')
+    """
+    line = clean(text) or " "
+    if not re.search(r"[`|\\]", line):
+        return f"`{line}`"
+    escaped = re.sub(r"[^\w\s]", lambda sign: f"&#{ord(sign[0])};", line).replace("_", "&#95;")
+    return f"<code>{escaped}</code>"
+
+
+def as_prose(text: str) -> str:
+    """Return a sentence whose words and numbers stay, and whose names and signs become code.
+
+    Examples
+    --------
+    >>> as_prose("the part <b> carries 3 of 4")
+    'the part `<b>` carries 3 of 4'
+    """
+    words = clean(text).split(" ")
+    return " ".join(word if _PLAIN.fullmatch(word) else as_code(word) for word in words if word)

@@ -1,0 +1,336 @@
+"""Gating a version: what is judged, logged, and moved, on a real store."""
+
+import json
+
+import mlflow
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from mlflow_lime import names
+from mlflow_lime.errors import ConfigError, VersionNotFoundError
+from mlflow_lime.tracking import gating
+from mlflow_lime.tracking.gating import (
+    gate_version,
+)
+from mlflow_lime.tracking.promotion import Promotion
+
+FIDELITY = {"metric": "lime/fidelity_r2", "min": -5}
+IMPOSSIBLE = {"metric": "lime/fidelity_r2", "min": 2}
+SAME = {"metric": "lime/drift_alarm", "max": 0}
+CHANGE = {"change": {"metric": "lime/fidelity_r2", "min": -2}}
+
+
+def ruled(desk, *rules, **gate):
+    return desk.config(gate={"rules": list(rules), "min_trusted": 1, **gate})
+
+
+def version(desk, number):
+    return desk.client.get_model_version(desk.name, str(number))
+
+
+def holder(desk, alias="champion"):
+    found = desk.client.get_registered_model(desk.name).aliases.get(alias)
+    return None if found is None else int(found)
+
+
+def pair(desk):
+    """Register two versions, and explain both."""
+    for strength in (1.0, 0.5):
+        desk.explain(desk.register(LogisticRegression(C=strength, max_iter=9999)))
+    return desk
+
+
+MADE = []
+
+
+@pytest.fixture
+def credit(desk):
+    """A model with two explained versions, the first of which is the champion.
+
+    It is made once for all tests, which leave only what is taken away here.
+    """
+    if not MADE:
+        MADE.append(pair(desk))
+    (made,) = MADE
+    for number in (1, 2):
+        for key in version(made, number).tags:
+            if key.startswith("lime.gate"):
+                made.client.delete_model_version_tag(made.name, str(number), key)
+    made.client.set_registered_model_alias(made.name, "champion", "1")
+    return made
+
+
+def uri(desk, number):
+    return f"models:/{desk.name}/{number}"
+
+
+def test_a_version_that_meets_its_rules_passes_and_gets_the_alias(credit):
+    config = ruled(credit, FIDELITY, {"metric": "lime/drift_instances", "min": 1})
+    gated = gate_version(uri(credit, 2), config, against="@champion", promote="champion")
+    assert gated.verdict.outcome == "pass", gated.verdict
+    assert (gated.promoted, gated.previous_holder, holder(credit)) == (True, "1", 2)
+    tags = version(credit, 2).tags
+    assert tags[names.TAG_GATE] == "pass"
+    assert tags[names.TAG_GATE_AGAINST] == f"{credit.name}/1"
+    assert tags[names.TAG_GATE_TIME].endswith("Z")
+    assert tags[names.TAG_GATE_PREVIOUS] == f"champion={credit.name}/1"
+    files = credit.artifacts(gated.run_id)
+    logged = json.loads(files[names.GATE_JSON])
+    assert logged["verdict"] == "pass"
+    assert logged["facts"]["alias"] == f"moved @champion from {credit.name}/1 to {credit.name}/2"
+    assert logged["facts"]["baseline"] == f"{credit.name}/1 (@champion)"
+    assert logged["facts"]["review run"] == gated.run_id
+    assert "✅ pass" in files[names.GATE_MARKDOWN].decode()
+
+
+def test_a_version_that_breaks_a_rule_fails_and_gets_nothing(credit):
+    gated = gate_version(
+        uri(credit, 2), ruled(credit, IMPOSSIBLE), against="1", promote="@champion"
+    )
+    assert gated.verdict.outcome == "fail"
+    assert (gated.promoted, holder(credit)) == (False, 1)
+    tags = version(credit, 2).tags
+    assert tags[names.TAG_GATE] == "fail"
+    assert names.TAG_GATE_PREVIOUS not in tags
+    logged = json.loads(credit.artifacts(gated.run_id)[names.GATE_JSON])
+    assert logged["facts"]["alias"] == f"@champion stays with {credit.name}/1"
+
+
+def test_a_version_that_cannot_be_judged_gets_nothing(credit):
+    rule = {"change": {"metric": "accuracy_score", "min": -0.01}}
+    gated = gate_version(
+        uri(credit, 2), ruled(credit, FIDELITY, rule), against="1", promote="champion"
+    )
+    assert gated.verdict.outcome == "not judged"
+    (result,) = gated.verdict.of("not judged")
+    assert "there is no metric 'accuracy_score'" in result.why
+    assert 'mlflow.models.evaluate("models:/m-' in result.why
+    assert (gated.promoted, holder(credit)) == (False, 1)
+    assert version(credit, 2).tags[names.TAG_GATE] == "not judged"
+
+
+def test_an_alias_that_nobody_has_is_given(desk):
+    gated = gate_version(desk.register(), ruled(desk, FIDELITY), promote="champion")
+    assert (gated.promoted, gated.previous_holder, holder(desk)) == (True, None, 1)
+    assert version(desk, 1).tags[names.TAG_GATE_PREVIOUS] == "champion=no version"
+
+
+def test_a_version_that_has_the_alias_keeps_it_and_its_record(credit):
+    gate_version(uri(credit, 2), ruled(credit, FIDELITY), promote="champion")
+    again = gate_version(uri(credit, 2), ruled(credit, FIDELITY), promote="champion")
+    assert again.promoted
+    assert again.facts["alias"] == f"@champion points to {credit.name}/2 already"
+    assert version(credit, 2).tags[names.TAG_GATE_PREVIOUS] == f"champion={credit.name}/1"
+
+
+def test_a_version_is_not_judged_against_itself(credit):
+    config = ruled(credit, SAME, {"change": {"metric": "lime/fidelity_r2", "min": 0}})
+    gated = gate_version(uri(credit, 1), config, against="@champion", promote="champion")
+    assert gated.verdict.outcome == "not judged"
+    for result in gated.verdict.results:
+        assert f"{credit.name}/1 is itself what '@champion' names" in result.why
+
+
+def test_without_a_baseline_rules_on_drift_are_not_judged(desk):
+    gated = gate_version(desk.register(), ruled(desk, SAME))
+    assert gated.verdict.outcome == "not judged"
+    assert "name one with --against" in gated.verdict.results[0].why
+
+
+def test_the_configuration_may_name_the_baseline(credit):
+    config = credit.config(
+        gate={"rules": [{"metric": "lime/drift_instances", "min": 1}], "min_trusted": 1},
+        compare={"baseline": "previous"},
+    )
+    gated = gate_version(uri(credit, 2), config)
+    assert gated.verdict.outcome == "pass", gated.verdict
+    assert gated.baseline.version == "1"
+
+
+def test_other_reference_sets_make_rules_on_drift_not_judged(desk):
+    desk.explain(desk.register())
+    second = desk.register(LogisticRegression(C=0.5, max_iter=9999))
+    config = desk.config(gate={"rules": [FIDELITY, SAME, CHANGE]}, reference={"count": 4}, seed=1)
+    desk.explain(second, new_set=True, config=config)
+    gated = gate_version(second, config, against="1")
+    assert gated.verdict.outcome == "not judged"
+    good, *bad = gated.verdict.results
+    assert good.outcome == "pass"
+    for result in bad:
+        assert result.outcome == "not judged"
+        assert "reference set" in result.why
+
+
+def test_too_few_trusted_instances_make_rules_on_drift_not_judged(credit):
+    gated = gate_version(uri(credit, 2), ruled(credit, SAME, min_trusted=6), against="1")
+    assert gated.verdict.outcome == "not judged"
+    assert "of which gate.min_trusted asks 6" in gated.verdict.results[0].why
+
+
+def test_changes_of_our_metrics_are_taken_against_every_version_that_is_named(credit):
+    rules = [
+        {"change": {"metric": "lime/fidelity_r2", "min": -2, "against": wish}}
+        for wish in ("baseline", "@champion", uri(credit, 1))
+    ]
+    gated = gate_version(uri(credit, 2), ruled(credit, *rules), against="previous")
+    assert [r.outcome for r in gated.verdict.results] == ["pass"] * 3, gated.verdict
+    assert len({r.value for r in gated.verdict.results}) == 1
+    assert "review run" in gated.verdict.results[0].source
+
+
+def test_a_version_that_does_not_exist_is_an_error_in_the_baseline_and_a_reason_in_a_rule(credit):
+    rule = {"change": {"metric": "lime/fidelity_r2", "min": -2, "against": "@nobody"}}
+    gated = gate_version(uri(credit, 2), ruled(credit, rule))
+    assert "has no alias 'nobody'" in gated.verdict.results[0].why
+    with pytest.raises(VersionNotFoundError, match="has no alias 'nobody'"):
+        gate_version(uri(credit, 2), ruled(credit, rule), against="@nobody")
+
+
+def test_a_version_that_cannot_be_explained_is_not_judged_and_says_why(credit):
+    config = ruled(credit, FIDELITY).model_copy(update={"predict": "module_that_is_not_there:f"})
+    gated = gate_version(uri(credit, 2), config, promote="champion")
+    assert gated.verdict.outcome == "not judged"
+    assert "module_that_is_not_there" in gated.verdict.results[0].why
+    assert gated.run_id is None
+    assert version(credit, 2).tags[names.TAG_GATE] == "not judged"
+    assert holder(credit) == 1
+
+
+def test_no_rules_are_not_judged_and_say_how_to_write_some(desk):
+    gated = gate_version(desk.register(), desk.config())
+    assert gated.verdict.outcome == "not judged"
+    assert "- {metric: lime/fidelity_r2_p10, min: 0.2}" in gated.verdict.note
+
+
+def test_without_log_nothing_is_said_of_the_version(credit):
+    logged = gate_version(uri(credit, 2), ruled(credit, IMPOSSIBLE))
+    credit.client.delete_model_version_tag(credit.name, "2", names.TAG_GATE)
+    gated = gate_version(uri(credit, 2), ruled(credit, FIDELITY), log=False)
+    assert gated.verdict.outcome == "pass"
+    assert json.loads(credit.artifacts(logged.run_id)[names.GATE_JSON])["verdict"] == "fail"
+    assert names.TAG_GATE not in version(credit, 2).tags
+    with pytest.raises(ConfigError, match="only with a record"):
+        gate_version(uri(credit, 2), ruled(credit, FIDELITY), log=False, promote="champion")
+
+
+def test_version_tags_may_be_switched_off_but_not_the_record_of_the_previous_holder(credit):
+    config = credit.config(gate={"rules": [FIDELITY]}, outputs={"version_tags": False})
+    gate_version(uri(credit, 2), config, promote="champion")
+    tags = version(credit, 2).tags
+    assert names.TAG_GATE not in tags
+    assert tags[names.TAG_GATE_PREVIOUS] == f"champion={credit.name}/1"
+
+
+def test_an_alias_that_was_moved_meanwhile_is_left_alone(credit, monkeypatch):
+    ours = Promotion.moved_meanwhile
+
+    def meanwhile(self):
+        credit.client.delete_registered_model_alias(credit.name, "champion")
+        return ours(self)
+
+    monkeypatch.setattr(Promotion, "moved_meanwhile", meanwhile)
+    config = ruled(credit, FIDELITY)
+    gated = gate_version(uri(credit, 2), config, against="@champion", promote="champion")
+    assert gated.verdict.outcome == "not judged"
+    assert "now points to no version" in gated.verdict.note
+    assert (gated.promoted, holder(credit)) == (False, None)
+    tags = version(credit, 2).tags
+    assert tags[names.TAG_GATE] == "not judged"
+    assert names.TAG_GATE_PREVIOUS not in tags
+
+
+def test_a_move_that_somebody_undid_at_once_is_no_promotion(credit, monkeypatch):
+    set_alias = mlflow.MlflowClient.set_registered_model_alias
+
+    def both(self, name, alias, number):
+        set_alias(self, name, alias, number)
+        set_alias(self, name, alias, "1")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", both)
+    gated = gate_version(uri(credit, 2), ruled(credit, FIDELITY), promote="champion")
+    assert gated.verdict.outcome == "not judged"
+    assert not gated.promoted
+    logged = json.loads(credit.artifacts(gated.run_id)[names.GATE_JSON])
+    assert logged["verdict"] == "not judged"
+    assert version(credit, 2).tags[names.TAG_GATE] == "not judged"
+
+
+def test_the_compared_version_must_be_the_one_that_had_the_alias(credit, monkeypatch):
+    plan = gating.plan_promotion
+
+    def before_it_moves(ref, alias, client):
+        client.set_registered_model_alias(credit.name, "champion", "2")
+        planned = plan(ref, alias, client)
+        client.set_registered_model_alias(credit.name, "champion", "1")
+        return planned
+
+    monkeypatch.setattr(gating, "plan_promotion", before_it_moves)
+    config = ruled(credit, FIDELITY)
+    gated = gate_version(uri(credit, 2), config, against="@champion", promote="champion")
+    assert gated.verdict.outcome == "not judged"
+    assert holder(credit) == 1
+
+
+@pytest.mark.parametrize("alias", ["latest", "v7", "a b", "", "a" * 300])
+def test_what_cannot_be_an_alias_is_refused_before_anything_is_explained(credit, alias):
+    before = credit.runs()
+    config = ruled(credit, FIDELITY).model_copy(update={"seed": 99})
+    with pytest.raises(ConfigError, match="expected an alias"):
+        gate_version(uri(credit, 2), config, promote=alias)
+    assert len(credit.runs()) == len(before)
+
+
+def test_a_model_that_is_not_registered_can_be_gated_but_not_promoted(desk):
+    uri = desk.register(registered_model_name=None)
+    assert gate_version(uri, ruled(desk, FIDELITY)).verdict.outcome == "pass"
+    with pytest.raises(ConfigError, match="is not a version of a registered model"):
+        gate_version(uri, ruled(desk, FIDELITY), promote="champion")
+
+
+def test_where_nothing_may_be_explained_an_unexplained_version_is_not_judged(credit):
+    config = credit.config(gate={"rules": [FIDELITY]}, compare={"reexplain": False})
+    assert gate_version(uri(credit, 2), config).verdict.outcome == "pass"
+    gated = gate_version(uri(credit, 2), config.model_copy(update={"seed": 7}))
+    assert gated.verdict.outcome == "not judged"
+    assert "compare.reexplain is false" in gated.verdict.results[0].why
+
+
+def test_gating_again_explains_nothing_anew(credit, asked):
+    gate_version(uri(credit, 2), ruled(credit, FIDELITY), against="1")
+    asked.clear()
+    gate_version(uri(credit, 2), ruled(credit, FIDELITY), against="1")
+    assert asked == []
+    assert len(credit.runs()) == 2
+    assert all(run.data.tags[names.TAG_STATUS] == "completed" for run in credit.runs())
+
+
+@pytest.mark.parametrize(
+    ("checks", "outcome", "said"),
+    [
+        ({"sensitive": ["x0"]}, "fail", "'x0'"),
+        (
+            {"sensitive": ["x6"], "options": {"LIM005": {"share": 0.9, "certain": 0.99}}},
+            "pass",
+            "'x6'",
+        ),
+        ({}, "not judged", "no column is declared as sensitive"),
+        ({"sensitive": ["x0"], "mute": ["LIM005"]}, "not judged", "muted"),
+        ({"sensitive": ["x0"], "mute": ["LIM999"]}, "not judged", "LIM999"),
+    ],
+)
+def test_a_check_is_made_and_held_against_the_version(credit, checks, outcome, said):
+    config = credit.config(checks=checks, gate={"rules": [{"check": "LIM005"}]})
+    gated = gate_version(uri(credit, 2), config)
+    (result,) = gated.verdict.results
+    assert (gated.verdict.outcome, result.outcome) == (outcome, outcome)
+    assert said in result.why
+
+
+def test_the_number_of_findings_is_that_of_the_checks_just_made(credit):
+    rules = [{"metric": name, "max": 99} for name in ("lime/findings", "lime/findings_error")]
+    found = []
+    for mute in ([], ["LIM005"]):
+        checks = {"sensitive": ["x0"], "mute": mute}
+        gated = gate_version(uri(credit, 2), credit.config(checks=checks, gate={"rules": rules}))
+        found.append([result.value for result in gated.verdict.results])
+    assert found[0][0] == found[1][0] + 1
