@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
@@ -12,10 +12,13 @@ from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import ModelError
 from mlflow_lime.metrics.importance import importance_table
 from mlflow_lime.metrics.trust import Trust
-from mlflow_lime.report.items import Item, Wanted, review_items
+from mlflow_lime.report.items import Item
 from mlflow_lime.report.wording import predicted_label
 from mlflow_lime.tracking.questions import Questions
 from mlflow_lime.tracking.trust_step import measure_trust
+
+if TYPE_CHECKING:
+    from mlflow_lime.report.review_items import Wanted
 
 __all__ = ["Answers"]
 
@@ -102,6 +105,8 @@ class Answers:
         notes : sequence of str
             What a reader must know beside the notes of the scoring function.
         """
+        from mlflow_lime.report.review_items import review_items
+
         reference = self.questions.reference
         recipe = {
             **(model or {}),
@@ -144,8 +149,10 @@ class Answers:
         return importance_table(self.explanations, groups, top=IMPORTANT_PARTS)
 
 
-def _wanted(config: Config) -> Wanted:
+def _wanted(config: Config) -> "Wanted":
     """Return the outputs that a configuration asks for."""
+    from mlflow_lime.report.review_items import Wanted
+
     chosen = config.outputs
     return Wanted(
         top=chosen.top,

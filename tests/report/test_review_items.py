@@ -9,16 +9,9 @@ from PIL import Image
 
 from mlflow_lime import names
 from mlflow_lime.core.explanation import FailedExplanation
-from mlflow_lime.report.items import (
-    File,
-    Metric,
-    Picture,
-    Table,
-    VersionTag,
-    Wanted,
-    review_items,
-)
+from mlflow_lime.report.items import File, Metric, Picture, Table, VersionTag
 from mlflow_lime.report.jsonlines import read_explanations_json
+from mlflow_lime.report.review_items import Wanted, review_items
 from tests.report.with_contents import image_explanation, quarters, text_explanation
 from tests.strategies import HOSTILE_NAMES, make_explanation, make_label
 

@@ -1,0 +1,162 @@
+"""What there is to log of a review, one small item after the other; written elsewhere."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mlflow_lime import names
+from mlflow_lime.core.contents import ImageContent
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.metrics.aggregate import aggregate, global_importance
+from mlflow_lime.metrics.trust import Trust
+from mlflow_lime.report.content_views import numbered_parts
+from mlflow_lime.report.items import File, Item, Metric, Picture, Table, VersionTag
+from mlflow_lime.report.jsonlines import explanations_json
+from mlflow_lime.report.overlays import encode_png, overlay
+from mlflow_lime.report.overview import draw_overview
+from mlflow_lime.report.page import render_page
+from mlflow_lime.report.tables import explanations_frame, instances_table, weights_table
+
+__all__ = ["Wanted", "review_items"]
+
+_TABLE_ROWS = 20_000
+"""Rows of the table of weights; the files hold every weight, however many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which outputs are wanted.
+
+    Attributes
+    ----------
+    top : int
+        Parts drawn for an instance.
+    pictures, tables, version_tags : bool
+        Whether to make them.
+    max_pictures : int
+        Instances drawn at most.
+    """
+
+    top: int = 10
+    pictures: bool = True
+    tables: bool = True
+    max_pictures: int = 50
+    version_tags: bool = True
+
+
+def review_items(
+    explanations: Sequence[Explanation],
+    failed: Sequence[FailedExplanation],
+    *,
+    title: str,
+    seconds: float,
+    config_text: str,
+    recipe: Mapping[str, Any],
+    reasons: Mapping[str, str] | None = None,
+    true_labels: Mapping[str, object] | None = None,
+    trust: Trust | None = None,
+    importance: pd.DataFrame | None = None,
+    wanted: Wanted | None = None,
+) -> Iterator[Item]:
+    """Yield everything that is logged of a review.
+
+    Parameters
+    ----------
+    explanations, failed : sequences
+        Outcomes, in the order of the reference set.
+    title : str
+        Name of the model version.
+    seconds : float
+        Wall time.
+    config_text : str
+        The resolved configuration, as YAML.
+    recipe : mapping
+        How the explanations were made, as plain JSON values.
+    reasons, true_labels : mapping, optional
+        Of the instances, by key.
+    trust : Trust, optional
+        What was measured of the explanations; its summary has their own aggregates too.
+    importance : DataFrame, optional
+        What `importance_table` returns.
+    wanted : Wanted, optional
+    """
+    wanted = wanted or Wanted()
+    found = aggregate(explanations, failed)
+    measured = {} if trust is None else trust.summary
+    values = {**found, **{name: item.value for name, item in measured.items()}}
+    for name, value in values.items():
+        yield Metric(f"{names.PREFIX}{name}", value)
+    yield Metric(f"{names.PREFIX}seconds", seconds)
+    yield File(names.EXPLANATIONS_JSON, explanations_json(explanations, failed).encode())
+    yield File(names.EXPLANATIONS_PARQUET, _parquet(explanations_frame(explanations)))
+    yield File(names.CONFIG_FILE, config_text.encode())
+    yield File(names.RECIPE_FILE, json.dumps(recipe, ensure_ascii=False, indent=1).encode())
+    if trust is not None:
+        yield File(names.TRUST_FILE, trust.to_json().encode())
+    if wanted.tables:
+        if importance is not None:
+            yield Table(names.IMPORTANCE_TABLE, importance)
+        table = instances_table(explanations, failed, true_labels=true_labels, reasons=reasons)
+        yield Table(names.INSTANCES_TABLE, table)
+        yield Table(names.WEIGHTS_TABLE, weights_table(explanations, top=_table_top(explanations)))
+    if wanted.pictures:
+        yield from _pictures(explanations, title, wanted)
+    if wanted.version_tags:
+        yield from _version_tags(explanations, failed, found)
+
+
+def _table_top(explanations: Sequence[Explanation]) -> int | None:
+    """Return how many parts of an instance and label the table lists, if not all of them."""
+    counts = [len(item.parts) for item in explanations for _ in item.labels]
+    return None if sum(counts) <= _TABLE_ROWS else max(10, _TABLE_ROWS // len(counts))
+
+
+def _pictures(explanations: Sequence[Explanation], title: str, wanted: Wanted) -> Iterator[Item]:
+    yield File(names.OVERVIEW_PICTURE, draw_overview(explanations, title=title).encode())
+    if any(item.contents for item in explanations):
+        page = render_page(explanations, title=title, top=wanted.top, most=wanted.max_pictures)
+        yield File(names.EXPLANATIONS_PAGE, page.encode())
+    for i, explanation in enumerate(explanations[: wanted.max_pictures]):
+        buffer = io.BytesIO()
+        explanation.as_figure(top=wanted.top).savefig(buffer, format="png")
+        # The number in the reference set, which differs where an earlier instance failed.
+        number = explanation.key.partition(" ")[0]
+        name = number if number.isascii() and number.isdigit() else f"{i:02d}"
+        yield File(f"{names.PICTURES}/{name}.png", buffer.getvalue())
+        yield from _grid_pictures(explanation, int(name), wanted.top)
+
+
+def _grid_pictures(explanation: Explanation, step: int, top: int) -> Iterator[Picture]:
+    """Yield the overlay of the instance's first image, if it has one."""
+    label = explanation.labels[0]
+    images = [item for item in explanation.contents if isinstance(item, ImageContent)]
+    for content in images[:1]:
+        ranks = numbered_parts(explanation, label, top=top)
+        yield Picture(names.PICTURE_KEY, step, encode_png(overlay(content, label, ranks=ranks)))
+
+
+def _version_tags(
+    explanations: Sequence[Explanation],
+    failed: Sequence[FailedExplanation],
+    found: Mapping[str, float],
+) -> Iterator[Item]:
+    if not explanations:
+        yield VersionTag(names.TAG_VERSION_STATUS, "failed")
+        return
+    status = f"{len(failed)} of {len(explanations) + len(failed)} failed" if failed else "ok"
+    yield VersionTag(names.TAG_VERSION_STATUS, status)
+    if "fidelity_r2" in found:
+        yield VersionTag(names.TAG_VERSION_FIDELITY, f"{found['fidelity_r2']:.2f}")
+    heaviest = global_importance(explanations)["name"].head(3)
+    if len(heaviest):  # segments of images have no names that mean anything here
+        yield VersionTag(names.TAG_VERSION_TOP, ", ".join(heaviest)[:200])
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
