@@ -113,6 +113,8 @@ class Launcher:
             f"reference: {{count: {INSTANCES}}}\n"
             f"sampling: {{rows: {ROWS}, max_rows: {ROWS}}}\n"
             f"prediction: {{block_rows: {ROWS}, deduplicate: false}}\n"
+            # Calls are counted; the rows of faithfulness would be asked for again.
+            "metrics: {faithfulness: false}\n"
             "outputs: {max_pictures: 1}\n"
         )
 
@@ -215,6 +217,8 @@ SAME = (
     names.EXPLANATIONS_PARQUET,
     names.INSTANCES_TABLE,
     names.WEIGHTS_TABLE,
+    names.IMPORTANCE_TABLE,
+    names.TRUST_FILE,
     names.CONFIG_FILE,
     f"{names.REFERENCE_FOLDER}/reference.json",
     f"{names.REFERENCE_FOLDER}/reference_inputs.parquet",
@@ -250,7 +254,7 @@ def assert_complete_and_once(desk, launcher, whole):
     assert {**recipes[0], "model": ""} == {**recipes[1], "model": ""}
     table = pd.read_json(io.BytesIO(mine[names.INSTANCES_TABLE]), orient="split")
     assert len(table) == table["instance"].nunique() == INSTANCES
-    assert len(json.loads(tags["mlflow.loggedArtifacts"])) == 2
+    assert len(json.loads(tags["mlflow.loggedArtifacts"])) == 3
     assert list(launcher.home.glob("journal/*")) == []
     assert len(load_explanations(f"models:/{desk.name}/1")) == INSTANCES
 

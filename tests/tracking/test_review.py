@@ -26,14 +26,18 @@ from mlflow_lime.errors import (
     TrackingServerError,
     VersionNotFoundError,
 )
-from mlflow_lime.reference.reference_set import INPUTS_FILE, REFERENCE_FILE
+from mlflow_lime.reference.reference_set import (
+    ASSOCIATIONS_FILE,
+    INPUTS_FILE,
+    REFERENCE_FILE,
+)
 from mlflow_lime.tracking.logged_explanations import load_explanations
 from mlflow_lime.tracking.review import review_version
 from mlflow_lime.tracking.versions import resolve_model
 
 REFERENCE = f"{names.REFERENCE_FOLDER}/{REFERENCE_FILE}"
 INPUTS = f"{names.REFERENCE_FOLDER}/{INPUTS_FILE}"
-ASSOCIATIONS = f"{names.REFERENCE_FOLDER}/reference_associations.json"
+ASSOCIATIONS = f"{names.REFERENCE_FOLDER}/{ASSOCIATIONS_FILE}"
 
 
 def source_run(uri):
