@@ -95,7 +95,7 @@ def null(count: int) -> None:
         "noise",
         "smallest change",
         "alarms",
-        "± 2 s.e.",
+        "at most",
         "any weight",
         "at most",
     ]

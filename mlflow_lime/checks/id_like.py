@@ -47,8 +47,8 @@ class IdLikeOptions(Reliance):
 _FEW = 50
 """Distinct values below which nothing is said of a column."""
 
-_EVEN = 0.999
-"""Correlation of whole numbers with their rank from which on they are numbered through."""
+_EVEN = 5.0
+"""Steps by which numbers that are counted through may lie off a straight line."""
 
 _NAME = re.compile(r"(^|[_\W])(u?u?id|guid|index|idx|rownum|row_?number)$", re.IGNORECASE)
 _PLACES = 5
@@ -77,7 +77,7 @@ def _find(evidence: Evidence, options: IdLikeOptions) -> Finding:
         name, (mean, shares) = max(heavy, key=lambda pair: pair[1][0].value)
         return Finding.judged(
             True,
-            f"{shorten(name, 60)} has another value in nearly every row, as an id has, and carries "
+            f"{shorten(name, 60)} hardly has the same value twice, as an id has, and carries "
             f"{mean} of the weight; the interval may begin at {percent(options.share)} at most",
             instances=tuple(key for key, share in shares if share > options.share),
             value=mean.value,
@@ -110,7 +110,9 @@ def _id_like(background: Background, distinct: float) -> list[str]:
 def _names_rows(part: BackgroundPart, distinct: float) -> bool:
     """Return whether nearly every row has a value of its own that measures nothing.
 
-    Of n rows with distinct values each has 1024 / n of the background's levels.
+    Of n rows with distinct values each has 1024 / n of the background's levels. Where there are
+    more values than levels, numbers that are drawn at random lie off the straight line of those
+    that are counted through.
     """
     counts = np.bincount(part.codes, minlength=part.n_values)
     single = counts <= math.ceil(LEVELS / part.n_values)
@@ -125,8 +127,11 @@ def _names_rows(part: BackgroundPart, distinct: float) -> bool:
     numbers = numbers[np.isfinite(numbers)]
     if not np.array_equal(numbers, np.round(numbers)):
         return False
+    if _NAME.search(part.name):
+        return True
     place = np.arange(len(numbers), dtype=np.float64)
-    return bool(_NAME.search(part.name)) or np.corrcoef(numbers, place)[0, 1] >= _EVEN
+    step = np.ptp(numbers) / max(1, len(numbers) - 1)
+    return bool(np.abs(numbers - numbers[0] - step * place).max() <= _EVEN * step)
 
 
 # Places in texts

@@ -2,6 +2,7 @@
 
 from mlflow_lime.checks.check import Check, Evidence, Finding
 from mlflow_lime.checks.shares import Reliance, mean_share, named, percent, sensitive_parts
+from mlflow_lime.errors import did_you_mean
 from mlflow_lime.metrics.aggregate import weights_by_name
 
 __all__ = ["SENSITIVE"]
@@ -13,8 +14,28 @@ def _applies(evidence: Evidence) -> str:
     return ""
 
 
+def _unlooked_for(evidence: Evidence, found: set[str]) -> str:
+    """Return why something that was declared could not be looked for; empty where all could."""
+    missing = [name for name in evidence.sensitive if name not in found]
+    if missing and any(item.recipe.get("numbered_parts") for item in evidence.explanations):
+        return f"the words of the texts are not stored, so {named(missing)} cannot be looked for"
+    layout = evidence.layout
+    if layout is None or not layout.is_table:
+        return ""
+    known = [str(column) for column in layout.columns]
+    known += evidence.associations.columns if evidence.associations else ()
+    columns = {name.casefold() for name in known}
+    for name in missing:
+        if name.casefold() not in columns:
+            return f"{named([name])} is no column of the data.{did_you_mean(name, known)}"
+    return ""
+
+
 def _find(evidence: Evidence, options: Reliance) -> Finding:
     parts = sensitive_parts(evidence)
+    why = _unlooked_for(evidence, set(parts.values()))
+    if why:
+        return Finding.skipped(why)
     if not parts:
         return Finding.judged(
             False,

@@ -1,11 +1,11 @@
 """``mlflow-lime check``: look for what is wrong with a version's reasons."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mlflow_lime.cli.outfiles import require_place, write_whole
 from mlflow_lime.cli.session import (
     Command,
     check_models,
@@ -92,6 +92,8 @@ def check(
     The version is explained first where it was not. Each check is passed, raised, not applicable,
     or skipped, and says why. The findings are logged to the review run as lime/findings.json.
     """
+    if json_path:
+        require_place(json_path, "--json")
     config = _with_muted(read_config(config_path), mute)
     client = open_store(ctx, model_uri)
     from mlflow_lime.report.findings import findings_json, findings_lines
@@ -112,11 +114,12 @@ def check(
         model_uri, config, client=client, drift=drift, log=not no_log, progress=progress
     )
     if json_path:
-        Path(json_path).write_text(findings_json(checked.outcomes) + "\n", encoding="utf-8")
-    click.echo(checked.ref.label)
-    click.echo("\n".join(findings_lines(checked.outcomes, every=every)))
+        write_whole(json_path, findings_json(checked.outcomes) + "\n")
+    aside = json_path == "-"  # where stdout holds the JSON
+    click.echo(checked.ref.label, err=aside)
+    click.echo("\n".join(findings_lines(checked.outcomes, every=every)), err=aside)
     if not no_log:
-        click.echo(f"\nLogged to run {checked.run_id}: lime/findings.json")
+        click.echo(f"\nLogged to run {checked.run_id}: lime/findings.json", err=aside)
     ctx.exit(1 if any(map(_matters, checked.outcomes)) else 0)
 
 

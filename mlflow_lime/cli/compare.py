@@ -97,7 +97,8 @@ def compare(
     )
     if json_path:
         write_whole(json_path, _as_json(comparison) + "\n")
-    click.echo("\n".join(comparison_lines(comparison, logged=not no_log)))
+    lines = "\n".join(comparison_lines(comparison, logged=not no_log))
+    click.echo(lines, err=json_path == "-")  # where stdout holds the JSON
 
 
 def _as_json(comparison: "Comparison") -> str:
@@ -134,7 +135,8 @@ def _verdict(drift: "Drift") -> Iterator[str]:
     compared = drift.compared
     rate = drift.settings["alarm_rate"]
     said = "changed" if drift.alarm else "not changed beyond noise and the smallest change"
-    yield from fact("as a whole", f"{said} (p = {drift.p_value:.2g}, alarm at {rate:g})")
+    verdict = f"{said} (p = {drift.p_value:.2g}, alarm at {rate:g})"
+    yield from fact("as a whole", verdict if compared else "unknown: nothing could be compared")
     yield from fact("compared", f"{len(compared)} of {_total(drift)} instances")
     if not compared:
         return

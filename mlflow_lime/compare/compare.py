@@ -12,7 +12,6 @@ from mlflow_lime.compare.instances import (
     Compared,
     Pair,
     compare_pair,
-    fidelity_of,
     pair_up,
     why_untrusted,
 )
@@ -76,6 +75,10 @@ def compare_explanations(
             absent[item.key] = pair
         else:
             pairs.append((pair, why_untrusted(pair, settings)))
+    known = {item.key for item in before}
+    for item in after:
+        if item.key not in known:
+            absent.setdefault(item.key, "the baseline has no explanation of it")
     found = [compare_pair(pair, settings) for pair, _ in pairs]
     trusted = [not why for _, why in pairs]
     flags = _discovered(found, trusted, settings.fdr)
@@ -145,8 +148,8 @@ def _instance(
         rank_agreement=compared.rank_agreement,
         total_change=compared.total_change,
         sign_flips=compared.sign_flips,
-        fidelity_before=fidelity_of(pair.label_before),
-        fidelity_after=fidelity_of(pair.label_after),
+        fidelity_before=getattr(pair.label_before, pair.measure),
+        fidelity_after=getattr(pair.label_after, pair.measure),
         untrusted=why,
         p_value=compared.p_value,
     )

@@ -62,7 +62,7 @@ class InstanceDrift:
     topk_overlap, rank_agreement, total_change : float
     sign_flips : int
     fidelity_before, fidelity_after : float
-        Partial R² where it is known, else R².
+        Partial R² where both versions know it, else R².
     untrusted : str
         Why the instance is left out; empty where it is compared.
     p_value : float

@@ -1,6 +1,6 @@
 """How the global importance of parts changed between two versions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,14 @@ from scipy.stats import t as student
 from mlflow_lime.compare.drift import PartDrift
 from mlflow_lime.compare.instances import Pair
 from mlflow_lime.compare.settings import DriftSettings
-from mlflow_lime.compare.significance import holm, moderate, p_beyond
+from mlflow_lime.compare.significance import Moderated, holm, moderate, p_beyond
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import LabelExplanation
 
 __all__ = ["importance_drift", "importance_moved"]
 
 FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
 
 
 def importance_drift(pairs: Sequence[Pair], settings: DriftSettings) -> tuple[PartDrift, ...]:
@@ -42,19 +43,20 @@ def importance_drift(pairs: Sequence[Pair], settings: DriftSettings) -> tuple[Pa
     names = _shared_names(pairs)
     if not names or len(pairs) < 2:
         return ()
-    before = _sizes(pairs, [pair.label_before for pair in pairs], names)
-    after = _sizes(pairs, [pair.label_after for pair in pairs], names)
-    differences = after - before
-    change = differences.mean(axis=0)
-    if pairs[0].retrains:
-        family = np.stack([before.mean(axis=0), *_retrained(pairs, names)])
-        raw, degrees = np.sqrt(2.0) * family.std(axis=0, ddof=1), len(family) - 1
+    place = {name: j for j, name in enumerate(names)}
+    where = [_places(pair, place) for pair in pairs]
+    before = _importance(where, [pair.label_before for pair in pairs], len(names))
+    after = _importance(where, [pair.label_after for pair in pairs], len(names))
+    change = after - before
+    retrains = zip(*(pair.retrains for pair in pairs), strict=True)
+    family = [before, *(_importance(where, labels, len(names)) for labels in retrains)]
+    if len(family) > 1:
+        raw = np.sqrt(2.0) * np.std(family, axis=0, ddof=1)
+        errors = moderate(raw, len(family) - 1)
     else:
-        raw, degrees = differences.std(axis=0, ddof=1) / np.sqrt(len(pairs)), len(pairs) - 1
-    errors = moderate(raw, degrees) if pairs[0].retrains else None
-    std_errors = errors.std_errors if errors else raw
-    freedom = errors.degrees if errors else float(degrees)
-    largest = max(before.mean(axis=0).max(), after.mean(axis=0).max())
+        errors = Moderated(_paired_errors(where, pairs, change), float(len(pairs) - 1))
+    std_errors, freedom = errors.std_errors, errors.degrees
+    largest = max(before.max(), after.max())
     p_values = p_beyond(change, std_errors, freedom, settings.min_change * largest)
     adjusted = holm(p_values)
     half = student.ppf(0.5 + settings.confidence / 2, freedom) * std_errors
@@ -62,8 +64,8 @@ def importance_drift(pairs: Sequence[Pair], settings: DriftSettings) -> tuple[Pa
     return tuple(
         PartDrift(
             name=names[j],
-            before=float(before[:, j].mean()),
-            after=float(after[:, j].mean()),
+            before=float(before[j]),
+            after=float(after[j]),
             change=float(change[j]),
             low=float(change[j] - half[j]),
             high=float(change[j] + half[j]),
@@ -84,15 +86,6 @@ def importance_moved(parts: Sequence[PartDrift]) -> float:
     return float(np.abs(before / before.sum() - after / after.sum()).sum() / 2)
 
 
-def _retrained(pairs: Sequence[Pair], names: Sequence[str]) -> list[FloatArray]:
-    """Return the importance of the parts in each retrain."""
-    count = len(pairs[0].retrains)
-    return [
-        _sizes(pairs, [pair.retrains[k] for pair in pairs], names).mean(axis=0)
-        for k in range(count)
-    ]
-
-
 def _shared_names(pairs: Sequence[Pair]) -> list[str]:
     """Return the part names that mean the same in every instance, in order of appearance."""
     found: dict[str, None] = {}
@@ -109,14 +102,43 @@ def _unlike(pair: Pair) -> set[int]:
     return {int(j) for item in images for j in item.parts}.union(int(j) for j in numbered)
 
 
-def _sizes(
-    pairs: Sequence[Pair], labels: Sequence[LabelExplanation], names: Sequence[str]
+def _places(pair: Pair, place: Mapping[str, int]) -> tuple[IndexArray, IndexArray, IndexArray]:
+    """Return which parts of an instance have names, the names, and each part's among these."""
+    unlike = _unlike(pair)
+    kept = np.array([j for j in range(len(pair.before.names)) if j not in unlike], dtype=np.intp)
+    columns = np.array([place[pair.before.names[j]] for j in kept], dtype=np.intp)
+    own, position = np.unique(columns, return_inverse=True)
+    return kept, own, position
+
+
+def _sizes(where: tuple[IndexArray, IndexArray, IndexArray], label: LabelExplanation) -> FloatArray:
+    """Return the absolute weight of each name of an instance; equal names add up."""
+    kept, own, position = where
+    return np.abs(np.bincount(position, weights=label.weights[kept], minlength=len(own)))
+
+
+def _importance(
+    where: Sequence[tuple[IndexArray, IndexArray, IndexArray]],
+    labels: Sequence[LabelExplanation],
+    n_names: int,
 ) -> FloatArray:
-    """Return absolute weights by part name, shape (n_instances, n_names); equal names add up."""
-    place = {name: j for j, name in enumerate(names)}
-    sizes = np.zeros((len(pairs), len(names)))
-    for i, (pair, label) in enumerate(zip(pairs, labels, strict=True)):
-        unlike = _unlike(pair)
-        kept = [j for j in range(len(pair.before.names)) if j not in unlike]
-        np.add.at(sizes[i], [place[pair.before.names[j]] for j in kept], label.weights[kept])
-    return np.abs(sizes)
+    """Return the mean absolute weight of each name; one that an instance lacks weighs nothing."""
+    total = np.zeros(n_names)
+    for places, label in zip(where, labels, strict=True):
+        total[places[1]] += _sizes(places, label)
+    return total / len(labels)
+
+
+def _paired_errors(
+    where: Sequence[tuple[IndexArray, IndexArray, IndexArray]],
+    pairs: Sequence[Pair],
+    change: FloatArray,
+) -> FloatArray:
+    """Return the standard errors over instances of the mean changes of the names."""
+    squares, lacking = np.zeros(len(change)), np.full(len(change), float(len(pairs)))
+    for places, pair in zip(where, pairs, strict=True):
+        moved = _sizes(places, pair.label_after) - _sizes(places, pair.label_before)
+        squares[places[1]] += (moved - change[places[1]]) ** 2
+        lacking[places[1]] -= 1
+    n = len(pairs)
+    return np.sqrt((squares + lacking * change**2) / (n - 1) / n)

@@ -14,7 +14,7 @@ from mlflow_lime.compare.settings import DriftSettings
 from mlflow_lime.compare.significance import moderate, p_beyond, simes
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
 
-__all__ = ["Compared", "Pair", "compare_pair", "fidelity_of", "pair_up", "why_untrusted"]
+__all__ = ["Compared", "Pair", "compare_pair", "pair_up", "why_untrusted"]
 
 FloatArray = NDArray[np.float64]
 
@@ -36,6 +36,13 @@ class Pair:
     label_before: LabelExplanation
     label_after: LabelExplanation
     retrains: tuple[LabelExplanation, ...] = ()
+
+    @property
+    def measure(self) -> str:
+        """The measure of fidelity that every side knows: ``partial_r2``, else ``fidelity_r2``."""
+        labels = (self.label_before, self.label_after, *self.retrains)
+        known = all(label.flat or math.isfinite(label.partial_r2) for label in labels)
+        return "partial_r2" if known else "fidelity_r2"
 
     @property
     def change(self) -> FloatArray:
@@ -107,26 +114,27 @@ def _lasting(recipe: Any) -> Any:
 
 def why_untrusted(pair: Pair, settings: DriftSettings) -> str:
     """Return why an instance's reasons cannot be compared; empty where they can."""
-    for label, which in ((pair.label_before, "baseline"), (pair.label_after, "candidate")):
-        other = pair.label_after if label is pair.label_before else pair.label_before
-        if not all(np.isfinite(values).all() for values in (label.weights, label.std_errors)):
+    if pair.label_before.flat and pair.label_after.flat:
+        return "the outputs of both versions hardly vary around it"
+    measure = pair.measure
+    sides = [("baseline", pair.label_before), ("candidate", pair.label_after)]
+    sides += [(f"retrain {k}", label) for k, label in enumerate(pair.retrains, start=1)]
+    for which, label in sides:
+        numbers = (label.weights, label.std_errors, label.replicate_weights)
+        if not all(np.isfinite(values).all() for values in numbers):
             return f"the weights of the {which} are not finite"
-        if label.flat:
-            if other.flat:
-                return "the outputs of both versions hardly vary around it"
-            continue  # an output that stopped to vary has changed its reasons
-        fidelity = fidelity_of(label)
-        if not fidelity >= settings.min_fidelity:
+        fidelity = getattr(label, measure)
+        # An output that stopped to vary has changed its reasons.
+        if not label.flat and not fidelity >= settings.min_fidelity:
             return (
                 f"the surrogate of the {which} explains too little "
-                f"(partial R² {fidelity:.2f}, expected at least {settings.min_fidelity:g})"
+                f"({_MEASURES[measure]} {fidelity:.2f}, expected at least "
+                f"{settings.min_fidelity:g})"
             )
     return ""
 
 
-def fidelity_of(label: LabelExplanation) -> float:
-    """Return the partial R² where it is known, else R²."""
-    return label.partial_r2 if math.isfinite(label.partial_r2) else label.fidelity_r2
+_MEASURES = {"partial_r2": "partial R²", "fidelity_r2": "R²"}
 
 
 def compare_pair(pair: Pair, settings: DriftSettings) -> Compared:

@@ -124,7 +124,8 @@ def p_beyond(
     scale = np.where(known, std_errors, 1.0)
     near, far = (size - threshold) / scale, (size + threshold) / scale
     p = np.minimum(student.sf(near, degrees) + student.sf(far, degrees), 1.0)
-    return np.where(known, p, np.where(size > threshold, 0.0, 1.0))
+    certain = np.where((size > threshold) & (std_errors == 0), 0.0, 1.0)
+    return np.where(known & np.isfinite(p), p, certain)
 
 
 def discoveries(p_values: FloatArray, rate: float) -> NDArray[np.bool_]:

@@ -17,7 +17,10 @@ class CompareKeys(Section):
         default=None,
         description="The baseline; null for compare.baseline, else the version before.",
     )
-    fail: bool = Field(default=False, description="Fail where the reasons changed as a whole.")
+    fail: bool = Field(
+        default=False,
+        description="Fail where the reasons changed as a whole, or nothing could be compared.",
+    )
 
 
 COMPARE_KEYS = StepKeys(own=CompareKeys, overrides="compare")
@@ -44,9 +47,10 @@ def compare(context: Context) -> Result:
     drift = comparison.drift
     compared = drift.compared
     changed = sum(item.changed for item in compared)
-    said = "changed" if drift.alarm else "not changed"
+    said = "changed as a whole" if drift.alarm else "not changed as a whole"
+    said = f"{said} (p = {drift.p_value:.2g})" if compared else "unknown: nothing was comparable"
     lines = [
-        f"against {comparison.baseline.label}: reasons {said} as a whole (p = {drift.p_value:.2g})",
+        f"against {comparison.baseline.label}: reasons {said}",
         f"{changed} of {len(compared)} compared instances have other reasons",
     ]
     lines += [f"note: {note}" for note in comparison.notes]
@@ -54,5 +58,5 @@ def compare(context: Context) -> Result:
         lines=tuple(lines),
         run_id=comparison.candidate_run,
         metrics=comparison.metrics,
-        outcome="failed" if wish.fail and drift.alarm else "done",
+        outcome="failed" if wish.fail and (drift.alarm or not compared) else "done",
     )

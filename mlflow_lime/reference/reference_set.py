@@ -195,8 +195,10 @@ class ReferenceSet:
             Of the same digest.
         """
         strictest = max(self.store_inputs, store_inputs, key=_STRICTNESS.index)
-        true_labels = self.true_labels if strictest == "full" else (None,) * len(self)
-        stricter = replace(self, store_inputs=strictest, true_labels=true_labels)
+        stricter = replace(self, store_inputs=strictest)
+        if strictest != "full":
+            reasons = tuple(_without_values(reason) for reason in self.reasons)
+            stricter = replace(stricter, true_labels=(None,) * len(self), reasons=reasons)
         return stricter.with_facts(slices=self.slices, associations=self.associations)
 
     @property
@@ -325,6 +327,27 @@ class ReferenceSet:
             )
             raise DigestMismatchError(msg)
         return found
+
+
+_WITHOUT_VALUES = {
+    "chosen by id": "chosen by id",
+    "chosen by row number": "chosen by row number",
+    "chosen at random": "chosen at random",
+    "typical share": "typical share",
+    "typical of": "typical of others",
+    "fits ": "fits the query",
+    "rare": "rare",
+}
+"""Beginnings of reasons, and what of them tells neither a label nor a value."""
+
+
+def _without_values(reasons: str) -> str:
+    """Return why an instance was chosen, without what it tells of its label and its values."""
+    kept = (
+        next((bare for start, bare in _WITHOUT_VALUES.items() if reason.startswith(start)), None)
+        for reason in reasons.split("; ")
+    )
+    return "; ".join(dict.fromkeys(item or "picked by the model's answers" for item in kept))
 
 
 def parts_digest(parts: Mapping[str, Any]) -> str:

@@ -2,19 +2,20 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 import mlflow
 from mlflow import MlflowClient
 
 from mlflow_lime import names
 from mlflow_lime.compare.compare import compare_explanations, drift_metrics
-from mlflow_lime.compare.drift import Drift
+from mlflow_lime.compare.drift import DRIFT_METRICS, Drift
 from mlflow_lime.compare.settings import DriftSettings
 from mlflow_lime.config import Config, parse_config
-from mlflow_lime.core.explanation import FailedExplanation
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import MlflowLimeError, NotComparableError
 from mlflow_lime.report.drift_items import drift_items
 from mlflow_lime.report.items import Item, Metric
@@ -119,7 +120,10 @@ def compare_versions(
     )
     settings = _settings(explained_as, config or Config())
     _require_same_set(before, after)
-    found = [load_outcomes(side.run_id, client) for side in (before, after, *retrains)]
+    hides = any(item.reference.store_inputs != "full" for item in (explained_as, config) if item)
+    found = _within_what_may_be_stored(
+        [load_outcomes(side.run_id, client) for side in (before, after, *retrains)], hides=hides
+    )
     drift = compare_explanations(
         found[0][0],
         found[1][0],
@@ -171,6 +175,28 @@ def _logged_config(side: Reviewed, client: MlflowClient) -> Config:
         raise NotComparableError(msg) from error
 
 
+def _within_what_may_be_stored(
+    found: list[tuple[list[Explanation], list[FailedExplanation]]], *, hides: bool
+) -> list[tuple[list[Explanation], list[FailedExplanation]]]:
+    """Take the values out of every side where they may not be stored of one.
+
+    An older review of the same set may have been logged in full.
+    """
+    if not hides and not any(_is_redacted(item) for kept, _ in found for item in kept):
+        return found
+    return [
+        (
+            [item.redacted() for item in kept],
+            [replace(item, reason=item.kind) for item in failed],
+        )
+        for kept, failed in found
+    ]
+
+
+def _is_redacted(item: Explanation) -> bool:
+    return not item.contents and item.parts == item.names
+
+
 def _require_same_set(before: Reviewed, after: Reviewed) -> None:
     """Refuse runs that were explained on other instances."""
     sides = {before.reference_digest, after.reference_digest}
@@ -183,11 +209,12 @@ def _require_pairs(drift: Drift, before: Reviewed, after: Reviewed) -> None:
     if drift.instances or not drift.missing:
         return
     key, why = next(iter(drift.missing.items()))
-    msg = (
-        f"no instance of {after.label} and {before.label} can be compared; {key}: {why}. Explain "
-        f"both with one configuration on the set that is pinned now: `mlflow-lime explain "
-        f"{before.ref.uri}` and `mlflow-lime explain {after.ref.uri}`"
-    )
+    msg = f"no instance of {after.label} and {before.label} can be compared; {key}: {why}"
+    if before.config_digest != after.config_digest:
+        msg += (
+            f". Explain both with one configuration: `mlflow-lime explain {before.ref.uri}` and "
+            f"`mlflow-lime explain {after.ref.uri}`"
+        )
     raise NotComparableError(msg)
 
 
@@ -218,10 +245,13 @@ def _log(
 ) -> None:
     """Log a comparison to the candidate's run, unless it is the one that stands there."""
     runs = [comparison.baseline_run, *(side.run_id for side in retrains)]
-    settings = json.dumps(asdict(DriftSettings(**comparison.drift.settings)), sort_keys=True)
+    settings = json.dumps(dict(comparison.drift.settings), sort_keys=True)
     key = hashlib.sha256("\n".join([*runs, settings]).encode()).hexdigest()[:32]
-    if after.run.data.tags.get(names.TAG_COMPARED) == key:
+    known = client.get_run(after.run_id).data  # what stands there now
+    if known.tags.get(names.TAG_COMPARED) == key:
         return
+    # Until the last write, nothing says that what stands there is whole.
+    client.set_tag(after.run_id, names.TAG_COMPARED, "being written")
     items = drift_items(
         comparison.drift, baseline=comparison.baseline.label, baseline_run=comparison.baseline_run
     )
@@ -232,6 +262,10 @@ def _log(
         dataset_name=f"lime reference {comparison.reference_digest}",
         dataset_digest=comparison.reference_digest[:8],
     )
+    # What the comparison before could say and this one cannot is no longer so.
+    every = [f"{names.PREFIX}{name}" for name in DRIFT_METRICS]
+    stale = [name for name in every if name in known.metrics and name not in comparison.metrics]
+    items += [Metric(name, math.nan) for name in stale]
     write_items(client, items, to)
     source = comparison.candidate
     if source.run_active and source.run_id not in (None, to.run_id):

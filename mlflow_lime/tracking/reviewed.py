@@ -1,5 +1,6 @@
 """Finished reviews of versions: found, made where there are none, and read back."""
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,9 +9,9 @@ from mlflow.entities import Run
 
 from mlflow_lime import names
 from mlflow_lime.config import Config
-from mlflow_lime.errors import NotComparableError
+from mlflow_lime.errors import NotComparableError, VersionNotFoundError
 from mlflow_lime.tracking.connection import impatient, translate_errors
-from mlflow_lime.tracking.review_runs import completed_runs, names_run
+from mlflow_lime.tracking.review_runs import completed_runs, key_of, names_run
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
 __all__ = ["Reviewed", "other_sets", "reviewed_run", "same_review"]
@@ -71,13 +72,26 @@ def reviewed_run(run_id: str, client: MlflowClient) -> Reviewed:
             "run of `mlflow-lime explain`, or of mlflow.models.evaluate with evaluator 'lime'"
         )
         raise NotComparableError(msg)
-    label = run.data.tags.get(names.TAG_IDENTITY, "").rpartition("@")[0]
-    if not label:
-        name = str(run.info.run_name or run_id)
-        ref = ModelVersionRef(uri=f"runs:/{run_id}", run_id=run_id, tags={"name": name})
-        return Reviewed.of_run(ref, run)
-    uri = f"models:/{label}" if "/" in label or label.startswith("m-") else label
-    return Reviewed.of_run(resolve_model(uri, client), run)
+    return Reviewed.of_run(_explained_by(run, client), run)
+
+
+def _explained_by(run: Run, client: MlflowClient) -> ModelVersionRef:
+    """Return the version that a run is a review of; the run itself where it cannot be told.
+
+    The version may be deleted, or registered anew; a run of an evaluation names none.
+    """
+    run_id = str(run.info.run_id)
+    identity = run.data.tags.get(names.TAG_IDENTITY, "")
+    label = identity.rpartition("@")[0]
+    if re.fullmatch(r"[^:]+/\d+|m-[0-9a-f]+", label) and not label.startswith(("/", ".")):
+        try:
+            ref = resolve_model(f"models:/{label}", client)
+        except VersionNotFoundError:
+            pass
+        else:
+            if run.data.tags.get(names.TAG_KEY) == key_of(ref, identity):
+                return ref
+    return ModelVersionRef(uri=f"runs:/{run_id}", run_id=run_id)
 
 
 def same_review(

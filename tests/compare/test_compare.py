@@ -128,7 +128,7 @@ def test_poor_surrogates_are_counted_and_left_out():
     drift = compare_explanations(before, after)
     metrics = drift_metrics(drift)
     assert (metrics["drift_instances"], metrics["drift_untrusted"]) == (3, 1)
-    assert "explains too little (partial R² 0.05" in drift.instances[0].untrusted
+    assert "explains too little (R² 0.05" in drift.instances[0].untrusted
     assert not drift.instances[0].changed
 
 
@@ -136,9 +136,44 @@ def test_partial_r2_counts_where_it_is_known():
     before, after = versions(8, WEIGHTS, WEIGHTS, count=2)
     linear = replace(after[0].labels[0], fidelity_r2=0.05, partial_r2=0.99)
     after[0] = replace(after[0], labels=(linear,))
+    old = compare_explanations(before, after).instances[0]
+    assert old.untrusted == (
+        "the surrogate of the candidate explains too little (R² 0.05, expected at least 0.1)"
+    )
+    before[0] = replace(before[0], labels=(replace(before[0].labels[0], partial_r2=0.9),))
+    both = compare_explanations(before, after).instances[0]
+    assert both.untrusted == ""
+    assert (both.fidelity_before, both.fidelity_after) == (0.9, 0.99)
+
+
+def test_a_retrain_that_cannot_be_trusted_hides_no_change():
+    before, after = versions(15, WEIGHTS, WEIGHTS[::-1].copy(), count=4)
+    retrains = [versions(15, WEIGHTS, WEIGHTS, count=4)[1] for _ in range(3)]
+    assert compare_explanations(before, after, retrains=retrains).alarm
+    poor = [
+        replace(item, labels=(replace(item.labels[0], fidelity_r2=-3.0),)) for item in retrains[0]
+    ]
+    drift = compare_explanations(before, after, retrains=[poor, *retrains[1:]])
+    assert drift.compared == ()
+    assert "surrogate of the retrain 1 explains too little" in drift.instances[0].untrusted
+
+
+def test_weights_that_are_no_numbers_are_left_out():
+    before, after = versions(16, WEIGHTS, WEIGHTS[::-1].copy(), count=2)
+    rows = after[0].labels[0].replicate_weights.copy()
+    rows[1, 2] = np.nan
+    after[0] = replace(after[0], labels=(replace(after[0].labels[0], replicate_weights=rows),))
     drift = compare_explanations(before, after)
-    assert drift.instances[0].untrusted == ""
-    assert drift.instances[0].fidelity_after == 0.99
+    assert "of the candidate are not finite" in drift.instances[0].untrusted
+    assert drift.instances[1].untrusted == ""
+
+
+def test_instances_that_only_the_candidate_has_are_counted():
+    before, after = versions(17, WEIGHTS, WEIGHTS, count=4)
+    drift = compare_explanations(before[:1], after)
+    assert len(drift.instances) == 1
+    assert set(drift.missing.values()) == {"the baseline has no explanation of it"}
+    assert len(drift.missing) == 3
 
 
 def test_an_output_that_stopped_to_vary_has_changed_and_two_that_do_not_vary_have_no_reasons():

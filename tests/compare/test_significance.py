@@ -59,6 +59,11 @@ def test_without_an_error_a_change_is_certain_or_none():
     assert p.tolist() == [1.0, 1.0, 0.0]
 
 
+def test_an_error_that_is_no_number_makes_no_change():
+    p = p_beyond(np.array([5.0, np.nan]), np.array([np.nan, 0.1]), 3, 0.2)
+    assert p.tolist() == [1.0, 1.0]
+
+
 def test_a_change_at_the_threshold_is_rejected_at_the_rate():
     """The least favourable case: the true change equals the threshold."""
     random = np.random.default_rng(0)

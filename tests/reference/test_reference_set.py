@@ -264,3 +264,27 @@ def test_damaged_associations_are_refused(frame, content):
     files = {**facts(frame).files(), ASSOCIATIONS_FILE: content}
     with pytest.raises(ReferenceSetError, match="cannot be read"):
         ReferenceSet.read(files)
+
+
+@pytest.mark.parametrize("rule", ["redacted", "none"])
+def test_reasons_tell_no_label_and_no_value_where_these_may_not_be_stored(rule):
+    told = (
+        "typical share of class hiv",
+        "wrong label with probability 0.93; near the boundary: margin 0.02",
+        "off by 4e+04",
+        "chosen by id",
+        "fits diagnosis == 'hiv'",
+        "typical share of class hiv, in place of errors",
+    )
+    frame = pd.DataFrame({"age": np.arange(6)})
+    layout = Layout.of_table(Background.from_frame(frame))
+    kept = ReferenceSet.pin(frame, layout, positions=range(6), reasons=told).restricted(rule)
+    assert kept.reasons == (
+        "typical share",
+        "picked by the model's answers",
+        "picked by the model's answers",
+        "chosen by id",
+        "fits the query",
+        "typical share",
+    )
+    assert b"hiv" not in b"".join(kept.with_labels([("1",)] * 6).files().values())

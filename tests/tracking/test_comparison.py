@@ -66,6 +66,44 @@ def test_what_is_logged_stands_on_the_candidate_once(desk, pair):
     assert names.DRIFT_INSTANCES_TABLE in {table["path"] for table in tables}
 
 
+def test_no_value_is_logged_where_none_may_be_stored(desk, pair):
+    full = compared(desk, pair[1])
+    shown = desk.artifacts(full.candidate_run)[names.DRIFT_FILE].decode()
+    part = json.loads(shown)["instances"][0]["parts"][0]
+    assert "=" in part
+    hidden = compared(desk, pair[1], reference={"store_inputs": "redacted"}, compare={"fdr": 0.11})
+    text = desk.artifacts(hidden.candidate_run)[names.DRIFT_FILE].decode()
+    assert json.loads(text)["instances"][0]["parts"] == desk.columns
+    assert part not in text
+
+
+def test_what_an_earlier_comparison_said_does_not_stay_under_another_ones_name(desk, pair):
+    first = compared(desk, pair[1])
+    assert first.metrics["lime/drift_changed_share"] == 1.0
+    nothing = compared(desk, pair[1], compare={"min_fidelity": 1.0})
+    assert nothing.drift.compared == ()
+    metrics = desk.client.get_run(first.candidate_run).data.metrics
+    assert np.isnan(metrics["lime/drift_changed_share"])
+    assert metrics["lime/drift_instances"] == 0.0
+
+
+def test_a_comparison_that_was_cut_short_is_logged_again(desk, pair):
+    first = compared(desk, pair[1])
+    desk.client.set_tag(first.candidate_run, names.TAG_COMPARED, "being written")
+    desk.client.log_text(first.candidate_run, "cut short", names.DRIFT_FILE)
+    compared(desk, pair[1])
+    text = desk.artifacts(first.candidate_run)[names.DRIFT_FILE].decode()
+    assert read_drift_json(text).alarm
+
+
+def test_a_review_of_a_folder_or_of_a_version_that_is_gone_is_read_from_its_run(desk, pair):
+    runs = [run.info.run_id for run in desk.runs()]
+    desk.client.delete_model_version(desk.name, "1")
+    comparison = compare_versions(f"runs:/{runs[1]}", f"runs:/{runs[0]}", log=False)
+    assert comparison.drift.instances
+    assert comparison.baseline.label == f"runs:/{runs[0]}"
+
+
 def test_a_version_against_itself_and_a_copy_have_no_drift(desk, pair):
     itself = compared(desk, pair[1], pair[1])
     assert itself.metrics["lime/drift_total_change"] == 0.0
