@@ -84,11 +84,13 @@ def evaluate_model(
     if config.task == "auto" and model_type in _TASKS:
         config = config.model_copy(update={"task": _TASKS[model_type]})
     with quiet_autologging():
-        questions = _questions(config, model, dataset)
+        notes: list[str] = []
+        questions = _questions(config, model, dataset, notes)
         answers = Answers.of(questions, questions.answer(progress=show_progress(config)))
         answers.require_some()
         answers = answers.measured(config, progress=show_progress(config))
-    items = answers.items(config, title=dataset.name, seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    items = answers.items(config, title=dataset.name, seconds=seconds, notes=notes)
     return _log(items, answers.explanations, dataset, run_id, model, model_id)
 
 
@@ -120,7 +122,8 @@ def _log(
     )
 
 
-def _questions(config: Config, model: Any, dataset: Any) -> Questions:
+def _questions(config: Config, model: Any, dataset: Any, notes: list[str]) -> Questions:
+    """Pin instances of the evaluated data; what is to be said of the choice goes to `notes`."""
     features = _features(dataset)
     scorer = load_scorer(model, config, features.head(2))
     features = _renamed(features, scorer)
@@ -136,6 +139,9 @@ def _questions(config: Config, model: Any, dataset: Any) -> Questions:
         config,
         scorer,
         lambda layout: _background(config, frame, scorer, layout),
+        client=MlflowClient(),
+        progress=show_progress(config),
+        notes=notes,
     )
     return ask(reference, scorer, config)
 

@@ -190,7 +190,9 @@ class _Job:
     def run(self, pin: Pin | None, expected_digest: str | None) -> Review:
         started = time.perf_counter()
         if pin is None:
-            reference, scorer, notes = new_reference(self.ref, self.config, self.client)
+            reference, scorer, notes = new_reference(
+                self.ref, self.config, self.client, progress=self.progress
+            )
             self.notes.extend(notes)
             check_digest(reference.digest, expected_digest)
         else:

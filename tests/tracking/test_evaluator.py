@@ -1,5 +1,6 @@
 """The evaluator inside `mlflow.models.evaluate`, as a user calls it."""
 
+import json
 import subprocess
 import sys
 import warnings
@@ -259,3 +260,16 @@ def test_a_mistyped_key_alone_is_an_error_and_not_silence(classifier, data):
         evaluate(
             classifier.model_uri, data, {"lime": {"instance": 3, "on_error": "raise"}, **QUIET}
         )
+
+
+def test_what_is_to_be_said_of_the_choice_of_instances_is_kept(
+    classifier: Any, data: pd.DataFrame
+) -> None:
+    config = {
+        "reference": {"pick": {"errors": 30}},
+        "sampling": {"rows": 32, "max_rows": 32},
+        "outputs": {"pictures": False},
+    }
+    _, run = evaluate(classifier.model_uri, data, {"lime": config})
+    text = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/lime/recipe.json")
+    assert any("errors" in note for note in json.loads(text)["notes"])
