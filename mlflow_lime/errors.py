@@ -11,6 +11,7 @@
     ├── ModelError (RuntimeError)            loading or calling the model
     │   └── ModelOutputError (ValueError)    what the model returned
     ├── VersionNotFoundError (LookupError)   no such model, version, or run
+    │   └── NoEarlierVersionError            the first version has none before it
     ├── NotComparableError (ValueError)      two versions whose reasons answer different questions
     ├── NotAllowedError (PermissionError)    a model that the configuration does not let load
     ├── ReviewInProgressError (RuntimeError) another process explains the same version
@@ -31,6 +32,7 @@ __all__ = [
     "MlflowLimeError",
     "ModelError",
     "ModelOutputError",
+    "NoEarlierVersionError",
     "NotAllowedError",
     "NotComparableError",
     "ReferenceSetError",
@@ -92,6 +94,10 @@ class NotAllowedError(MlflowLimeError, PermissionError):
 
 class ReviewInProgressError(MlflowLimeError, RuntimeError):
     """Another process explains the same version, or picks the reference set of its model."""
+
+
+class NoEarlierVersionError(VersionNotFoundError):
+    """The first version of a model is to be compared with the one before it."""
 
 
 class TrackingServerError(MlflowLimeError, ConnectionError):

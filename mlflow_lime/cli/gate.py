@@ -2,12 +2,18 @@
 
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlflow_lime.cli.outfiles import require_place, write_whole
+from mlflow_lime.cli.outfiles import (
+    is_replaced,
+    require_different,
+    require_place,
+    write_whole,
+)
 from mlflow_lime.cli.session import (
     Command,
     check_models,
@@ -29,6 +35,8 @@ EXIT_CODES = {"pass": 0, "fail": 1, "not judged": 2}
 
 _MISTYPED = 64
 """Exit code of a mistyped command, as in sysexits.h: 2 is the code of "not judged"."""
+
+_UNFINISHED = "the gate has not come to an end"
 
 
 class _Mistyped(click.UsageError):
@@ -130,18 +138,24 @@ def gate(
     for option, path in files.items():
         if path is not None:
             require_place(path, f"--{option}")
+    require_different({f"--{option}": path for option, path in files.items()})
+    # What stands in the files must not be an earlier verdict, whatever ends this command.
+    whole = {option: path for option, path in files.items() if path and is_replaced(path)}
+    _write_files(whole, *_not_judged(model_uri, _UNFINISHED))
     try:
         gated = _gated(
             ctx, model_uri, config_path, against=against, promote=promote, log=not no_log
         )
-    except Exception as error:
-        # What stands in the files must not be an earlier verdict.
-        _write_files(files, *_not_judged(model_uri, error))
+    except (Exception, SystemExit) as error:
+        _try_files(files, *_not_judged(model_uri, _note(error)))
         raise
     from mlflow_lime.report.verdict import verdict_lines
 
-    _write_files(files, gated.verdict, gated.facts)
-    click.echo("\n".join(verdict_lines(gated.verdict, gated.facts)))
+    # The alias may be moved by now: the exit code is the verdict, whatever cannot be written.
+    _try_files(files, gated.verdict, gated.facts)
+    with suppress(OSError):
+        lines = "\n".join(verdict_lines(gated.verdict, gated.facts))
+        click.echo(lines, err="-" in files.values())
     raise _Verdict(EXIT_CODES[gated.verdict.outcome])
 
 
@@ -173,14 +187,19 @@ def _gated(
     )
 
 
-def _not_judged(model_uri: str, error: Exception) -> "tuple[Verdict, dict[str, str]]":
-    """Return the verdict where the gate itself failed."""
+def _note(error: BaseException) -> str:
+    """Return why nothing was judged, where the gate itself failed."""
     from mlflow_lime.errors import MlflowLimeError
+
+    if isinstance(error, MlflowLimeError):
+        return str(error)
+    return f"unexpected {type(error).__name__}; the command says more"
+
+
+def _not_judged(model_uri: str, note: str) -> "tuple[Verdict, dict[str, str]]":
+    """Return the verdict where there is none."""
     from mlflow_lime.gate.judge import not_judged
 
-    kind = type(error).__name__
-    ours = isinstance(error, MlflowLimeError)
-    note = str(error) if ours else f"unexpected {kind}; the command says more"
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return not_judged(note), {"candidate": model_uri, "time": now}
 
@@ -194,3 +213,15 @@ def _write_files(
     for option, path in files.items():
         if path is not None:
             write_whole(path, formats[option](verdict, facts))
+
+
+def _try_files(
+    files: Mapping[str, str | None], verdict: "Verdict", facts: Mapping[str, str]
+) -> None:
+    """Write each file that can be written, and warn of the others."""
+    for option, path in files.items():
+        try:
+            _write_files({option: path}, verdict, facts)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            click.echo(f"Warning: --{option} {path!r} cannot be written: {why}.", err=True)

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -107,6 +108,12 @@ class Command(click.Command):
         except KeyboardInterrupt:
             click.echo("\nStopped.", err=True)
             ctx.exit(130)
+        except SystemExit as end:  # whose code may be 0: that of a command that did its work
+            if debug:
+                click.echo(traceback.format_exc(), err=True)
+            code = shorten(end.code, 40)
+            click.echo(f"Error: code that was loaded called sys.exit({code})", err=True)
+            ctx.exit(1)
         except Exception as error:
             if debug:
                 raise

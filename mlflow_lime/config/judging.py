@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from mlflow_lime.config.sections import Section
-from mlflow_lime.config.values import DataSource, Items, Name, list_to_tuple
+from mlflow_lime.config.values import DataSource, Items, Name, VersionWish, list_to_tuple
 from mlflow_lime.errors import shorten
 
 __all__ = [
@@ -85,7 +85,7 @@ class MetricsSection(Section):
 class CompareSection(Section):
     """How the reasons of two versions are compared."""
 
-    baseline: Name | None = Field(
+    baseline: VersionWish | None = Field(
         default=None,
         description=(
             "The version to compare with where none is named: previous, a version number, an alias"
@@ -196,7 +196,7 @@ class ChangeRule(Section):
     """A metric's change against another version."""
 
     metric: Name = Field(description="A logged metric, such as accuracy or lime/fidelity_r2.")
-    against: Name = Field(
+    against: VersionWish = Field(
         default="baseline",
         description="baseline, or a version: its number, an alias such as @champion, or a URI.",
     )

@@ -24,6 +24,7 @@ __all__ = [
     "Name",
     "SomeItems",
     "Switch",
+    "VersionWish",
     "format_bytes",
     "is_path",
     "list_to_tuple",
@@ -67,6 +68,20 @@ SomeItems = Annotated[
 """`Items`, at least one."""
 
 Name = Annotated[str, Field(min_length=1)]
+
+
+def _number_to_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+VersionWish = Annotated[
+    str,
+    Field(min_length=1),
+    BeforeValidator(_number_to_text),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer"}]}),
+]
+"""What a person calls a version: a number, which YAML reads as one, or text."""
+
 ClassName = str | int | bool
 InstanceId = str | int
 

@@ -199,10 +199,10 @@ def _compose(text: str) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         at = f":{mark.line + 1}" if mark else ""
         said = ", ".join(part for part in (error.context, error.problem) if part)
-        raise _Refused(
-            f"{at}: expected valid YAML. The reader says: {said}."
-            " Check indentation, quotes and colons."
-        ) from None
+        cure = "Check indentation, quotes and colons."
+        if "cannot start any token" in said:
+            cure = "Put text that begins with this character in quotes, such as '@champion'."
+        raise _Refused(f"{at}: expected valid YAML. The reader says: {said}. {cure}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _Refused(

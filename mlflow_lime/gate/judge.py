@@ -102,7 +102,8 @@ def judge(rules: Sequence[GateRule], measured: Measured, *, min_trusted: int = 1
     rules : sequence of GateRule
     measured : Measured
     min_trusted : int, default 1
-        Rules on drift are not judged where fewer instances were compared.
+        Rules on drift, and on checks that look at it, are not judged where fewer instances were
+        compared.
 
     Examples
     --------
@@ -118,17 +119,20 @@ def judge(rules: Sequence[GateRule], measured: Measured, *, min_trusted: int = 1
     if any(result.outcome == "fail" for result in results):
         return Verdict("fail", results)
     open_ones = [result for result in results if result.outcome == "not judged"]
-    if any(result.rule.stops for result in open_ones) or len(open_ones) == len(results):
+    if any(result.rule.stops for result in open_ones):
         return Verdict("not judged", results)
+    if len(open_ones) == len(results):
+        return Verdict("not judged", results, "no rule could be judged")
     return Verdict("pass", results)
 
 
 def _judge(rule: GateRule, measured: Measured, min_trusted: int) -> RuleResult:
     if rule.kind == "check":
-        return _judge_check(rule, measured)
+        return _judge_check(rule, measured, min_trusted)
     if rule.kind == "change":
         return _judge_change(rule, measured)
     lacking = _why_no_drift(measured, min_trusted) if rule.is_on_drift else ""
+    lacking = lacking or measured.why_no_metric.get(rule.subject, "")
     if lacking:
         return _open(rule, lacking)
     found = measured.candidate.get(rule.subject)
@@ -145,7 +149,8 @@ def _why_no_drift(measured: Measured, min_trusted: int) -> str:
     return (
         f"the versions are compared over {measured.compared} instances, of which gate.min_trusted"
         f" asks {min_trusted}; {measured.untrusted} were left out because a surrogate fits too"
-        " poorly. Pin more instances, or give the surrogates more rows (sampling.rows)."
+        f" poorly, {measured.unexplained} because one of the versions could not be explained on"
+        " them. Pin more instances, or give the surrogates more rows (sampling.rows)."
     )
 
 
@@ -156,7 +161,7 @@ def _judge_change(rule: GateRule, measured: Measured) -> RuleResult:
             f"{rule.subject} compares two versions itself; write it as a rule on the metric,"
             f" {{metric: {rule.subject}, ...}}",
         )
-    lacking = measured.why_no_other.get(rule.against)
+    lacking = measured.why_no_other.get(rule.against) or measured.why_no_metric.get(rule.subject)
     if lacking:
         return _open(rule, lacking)
     ours = measured.candidate.get(rule.subject)
@@ -233,13 +238,16 @@ def _hold(rule: GateRule, value: float, before: str, *, source: str) -> RuleResu
     return RuleResult(rule, _lost(rule), why, value, margin, source=source)
 
 
-def _judge_check(rule: GateRule, measured: Measured) -> RuleResult:
+def _judge_check(rule: GateRule, measured: Measured, min_trusted: int) -> RuleResult:
     outcome = measured.outcomes.get(rule.subject)
     if measured.why_no_checks:
         return _open(rule, measured.why_no_checks)
     if outcome is None:
         hint = did_you_mean(rule.subject, measured.outcomes)
         return _open(rule, f"there is no check {shorten(rule.subject)}.{hint}")
+    lacking = _why_no_drift(measured, min_trusted) if rule.subject in measured.on_drift else ""
+    if lacking and outcome.state in ("raised", "passed"):
+        return _open(rule, lacking)
     if outcome.state == "raised":
         why = f"{outcome.title}: {outcome.reason}"
         return RuleResult(rule, _lost(rule), why, outcome.value, source=measured.checked_in)

@@ -48,15 +48,21 @@ class Measured:
         Metrics of the other versions, by what rules call them (``baseline``, ``@champion``).
     outcomes : mapping of str to Outcome
         What came of the checks, by code.
+    on_drift : frozenset of str
+        Codes of the checks that look at the comparison of two versions.
     checked_in : str
         The run that the checks looked at, in words.
     compared, untrusted : int
         Instances over which two versions were compared, and those that were left out because a
         surrogate fits too poorly in either version.
+    unexplained : int
+        Instances that one of the two versions could not explain.
     why_no_drift, why_no_checks : str
         Why nothing was compared or checked; empty where it was.
     why_no_reasons : mapping of str to str
         Why a version has no metrics of its explanations; ``candidate`` is the one that is judged.
+    why_no_metric : mapping of str to str
+        Why a metric of the candidate is not known, by its name, whatever was once logged.
     why_no_other : mapping of str to str
         Why a version that a rule is against has no metrics.
     advice : str
@@ -66,11 +72,14 @@ class Measured:
     candidate: Metrics = field(default_factory=dict)
     others: Mapping[str, Metrics] = field(default_factory=dict)
     outcomes: Mapping[str, "Outcome"] = field(default_factory=dict)
+    on_drift: frozenset[str] = frozenset()
     checked_in: str = ""
     compared: int = 0
     untrusted: int = 0
+    unexplained: int = 0
     why_no_drift: str = ""
     why_no_checks: str = ""
     why_no_reasons: Mapping[str, str] = field(default_factory=dict)
+    why_no_metric: Mapping[str, str] = field(default_factory=dict)
     why_no_other: Mapping[str, str] = field(default_factory=dict)
     advice: str = ""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mlflow_lime.config.sections import Section
 from mlflow_lime.config.steps import StepKeys
-from mlflow_lime.config.values import Name
+from mlflow_lime.config.values import VersionWish
 from mlflow_lime.pipeline.step import Context, Result
 
 __all__ = ["CHECK_KEYS", "CheckKeys", "check"]
@@ -15,7 +15,7 @@ __all__ = ["CHECK_KEYS", "CheckKeys", "check"]
 class CheckKeys(Section):
     """What the step reads besides the keys of the section `checks`."""
 
-    against: Name | None = Field(
+    against: VersionWish | None = Field(
         default=None, description="The version to compare with first; null for none."
     )
     fail: Literal["error", "warning", "never"] = Field(

@@ -4,7 +4,8 @@ from pydantic import Field
 
 from mlflow_lime.config.sections import Section
 from mlflow_lime.config.steps import StepKeys
-from mlflow_lime.config.values import Name
+from mlflow_lime.config.values import VersionWish
+from mlflow_lime.errors import NoEarlierVersionError
 from mlflow_lime.pipeline.step import Context, Result
 
 __all__ = ["COMPARE_KEYS", "CompareKeys", "compare"]
@@ -13,7 +14,7 @@ __all__ = ["COMPARE_KEYS", "CompareKeys", "compare"]
 class CompareKeys(Section):
     """What the step reads besides the keys of the section `compare`."""
 
-    against: Name | None = Field(
+    against: VersionWish | None = Field(
         default=None,
         description="The baseline; null for compare.baseline, else the version before.",
     )
@@ -37,13 +38,16 @@ def compare(context: Context) -> Result:
     from mlflow_lime.tracking.comparison import compare_versions
 
     wish = CompareKeys.model_validate(context.options.model_dump())
-    comparison = compare_versions(
-        context.ref.uri,
-        wish.against,
-        context.config,
-        client=context.client,
-        progress=None if context.progress else False,
-    )
+    try:
+        comparison = compare_versions(
+            context.ref.uri,
+            wish.against,
+            context.config,
+            client=context.client,
+            progress=None if context.progress else False,
+        )
+    except NoEarlierVersionError as error:
+        return Result(lines=(f"nothing to compare with: {error}",), outcome="unchanged")
     drift = comparison.drift
     compared = drift.compared
     changed = sum(item.changed for item in compared)

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from mlflow_lime.config.sections import Section
 from mlflow_lime.config.steps import StepKeys
-from mlflow_lime.config.values import Name
+from mlflow_lime.config.values import Name, VersionWish
 from mlflow_lime.pipeline.step import Context, Result
 
 __all__ = ["GATE_KEYS", "GateKeys", "gate"]
@@ -13,7 +13,7 @@ __all__ = ["GATE_KEYS", "GateKeys", "gate"]
 class GateKeys(Section):
     """What the step reads besides the keys of the section `gate`."""
 
-    against: Name | None = Field(
+    against: VersionWish | None = Field(
         default=None,
         description="previous, a version number, @alias, or a URI; null for compare.baseline.",
     )

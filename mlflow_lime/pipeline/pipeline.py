@@ -131,9 +131,9 @@ class Pipeline:
         started = time.perf_counter()
         try:
             result = STEPS[step.kind].run(context)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # code that a step loads may call sys.exit()
             seconds = time.perf_counter() - started
-            return Record(step, "failed", _sentence(error), error=error, seconds=seconds)
+            return Record(step, "failed", _sentence(error), error=_raised(error), seconds=seconds)
         return Record(step, result.outcome, result=result, seconds=time.perf_counter() - started)
 
 
@@ -189,7 +189,14 @@ def _check_models(step: PlannedStep, ref: "ModelVersionRef") -> None:
     raise ConfigError(msg)
 
 
-def _sentence(error: Exception) -> str:
+def _raised(error: Exception | SystemExit) -> Exception:
+    """Return an error that ends a step and not the interpreter."""
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError(f"SystemExit({shorten(error.code, 40)})")
+
+
+def _sentence(error: Exception | SystemExit) -> str:
     if isinstance(error, MlflowLimeError):
         return str(error)
     text = (str(error).strip() or "no message").splitlines()[0]

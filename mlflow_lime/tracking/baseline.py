@@ -4,7 +4,7 @@ import re
 
 from mlflow import MlflowClient
 
-from mlflow_lime.errors import ConfigError, VersionNotFoundError, shorten
+from mlflow_lime.errors import ConfigError, NoEarlierVersionError, VersionNotFoundError, shorten
 from mlflow_lime.tracking.versions import ModelVersionRef, versions_of
 
 __all__ = ["resolve_baseline"]
@@ -32,8 +32,10 @@ def resolve_baseline(wish: str, candidate: ModelVersionRef, client: MlflowClient
     ------
     ConfigError
         If the wish has no known form.
+    NoEarlierVersionError
+        If the candidate is the first version.
     VersionNotFoundError
-        If there is no earlier version, or the candidate is not registered.
+        If the candidate is not registered.
     """
     if wish == "previous" or wish.isdecimal() or wish.startswith("@"):
         return _of_same_model(wish, candidate, client)
@@ -59,5 +61,5 @@ def _of_same_model(wish: str, candidate: ModelVersionRef, client: MlflowClient) 
     earlier = [int(v.version) for v in versions_of(name, client) if int(v.version) < number]
     if not earlier:
         msg = f"{candidate.label} is the first version of {name!r}; there is none before it"
-        raise VersionNotFoundError(msg)
+        raise NoEarlierVersionError(msg)
     return f"models:/{name}/{max(earlier)}"

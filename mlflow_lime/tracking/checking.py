@@ -31,6 +31,7 @@ from mlflow_lime.tracking.log import Destination, write_items
 from mlflow_lime.tracking.logged_explanations import load_outcomes
 from mlflow_lime.tracking.pinned import read_pin
 from mlflow_lime.tracking.review import Review, inherited_reference, review_version
+from mlflow_lime.tracking.reviewed import Reviewed
 from mlflow_lime.tracking.training_rows import (
     explain_training_rows,
     known_explanations,
@@ -69,6 +70,7 @@ def check_version(
     drift: Drift | None = None,
     log: bool = True,
     progress: bool | None = False,
+    reviewed: Reviewed | None = None,
 ) -> Checked:
     """Check a model version, and log what is found.
 
@@ -90,6 +92,9 @@ def check_version(
         Whether to log the findings to the review run.
     progress : bool or None, default False
         Whether to show a progress bar; None shows it on a terminal only.
+    reviewed : Reviewed, optional
+        A review of the version that is to be checked; found or made by `config` if left out. With
+        it, no training rows are explained where ``compare.reexplain`` is false.
 
     Returns
     -------
@@ -106,9 +111,10 @@ def check_version(
     client = client or MlflowClient()
     wish = config.checks
     run_checks(Evidence(), muted=wish.mute, options=wish.options)  # a typo costs no model call
-    review = review_version(uri, config, client=client, progress=progress)
+    review = reviewed or review_version(uri, config, client=client, progress=progress)
     with quiet_autologging(), quiet_downloads(), translate_errors(f"the checks of {uri}"):
-        case = _Case(review, config, client, progress)
+        may_explain = reviewed is None or config.compare.reexplain
+        case = _Case(review, config, client, progress, may_explain)
         evidence = case.evidence(drift)
         outcomes = run_checks(evidence, muted=wish.mute, options=wish.options)
         items = [*findings_items(outcomes), *case.extra]
@@ -122,10 +128,11 @@ def check_version(
 class _Case:
     """A reviewed version, and what is gathered about it."""
 
-    review: Review
+    review: Review | Reviewed
     config: Config
     client: MlflowClient
     progress: bool | None
+    may_explain: bool
     absent: dict[str, str] = field(default_factory=dict)
     extra: list[Item] = field(default_factory=list)
 
@@ -182,6 +189,10 @@ class _Case:
         wanted = self.config.checks.train is not None
         if not wanted or GENERALISATION.code in self.config.checks.mute:
             return None
+        if not self.may_explain:
+            why = "compare.reexplain is false; run `mlflow-lime check` on the version"
+            self.absent["train_explanations"] = why
+            return None
         try:
             if reference is None:
                 raise DataError(self.absent["inputs"])
@@ -230,7 +241,7 @@ def _read(client: MlflowClient, run_id: str, path: str) -> str | None:
         return Path(local).read_text(encoding="utf-8")
 
 
-def _log(items: list[Item], review: Review, client: MlflowClient) -> None:
+def _log(items: list[Item], review: Review | Reviewed, client: MlflowClient) -> None:
     """Log what is not logged yet: the findings of a repeat are the same."""
     run_id = review.run_id
     logged = client.get_run(run_id).data.metrics

@@ -1,19 +1,22 @@
 """Measuring what a gate's rules ask for: reasons, drift, checks, and metrics of the versions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 
 from mlflow_lime import names
+from mlflow_lime.checks.registry import known_checks
 from mlflow_lime.config import Config
-from mlflow_lime.errors import MlflowLimeError, TrackingServerError, shorten
+from mlflow_lime.errors import MlflowLimeError, TrackingServerError, did_you_mean, shorten
+from mlflow_lime.gate.judge import HOW_TO_WRITE_RULES
 from mlflow_lime.gate.measured import CANDIDATE, Measured, Value
 from mlflow_lime.gate.rule import BASELINE, GateRule
 from mlflow_lime.tracking.baseline import resolve_baseline
 from mlflow_lime.tracking.gate_rules import gate_rules
 from mlflow_lime.tracking.measured import Found, how_to_log, metrics_of, review_metrics
+from mlflow_lime.tracking.promotion import holders_tag, previous_holders
 from mlflow_lime.tracking.review_runs import names_run
 from mlflow_lime.tracking.reviewed import Reviewed, reviewed_run, same_review
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Gathered", "Other", "gather"]
 
 _FINDINGS = f"{names.PREFIX}findings"
+_FINDINGS_ERROR = f"{_FINDINGS}_error"
 _NO_BASELINE = (
     "no version to compare with is named; name one with --against, or set compare.baseline"
 )
@@ -56,12 +60,20 @@ class Other:
         ref = resolve_model(uri, client)
         return cls(wish, ref.uri, ref)
 
+    def alias_of(self, candidate: ModelVersionRef) -> str:
+        """Return the alias of the candidate's own model that names it; nothing where none does."""
+        if self.ref.name is None or self.ref.name != candidate.name:
+            return ""
+        return self.wish.rpartition("@")[2] if "@" in self.wish else ""
+
     def why_not(self, candidate: ModelVersionRef) -> str:
         """Return why the candidate cannot be held against it: they are one version."""
         if self.ref.uri != candidate.uri:
             return ""
-        tag = candidate.tags.get(names.TAG_GATE_PREVIOUS, "")
-        had = f" ({names.TAG_GATE_PREVIOUS}: {shorten(tag)})" if tag else ""
+        holders = previous_holders(candidate.tags.get(names.TAG_GATE_PREVIOUS, ""))
+        alias = self.alias_of(candidate)
+        mine = {alias: holders[alias]} if alias in holders else holders
+        had = f" ({names.TAG_GATE_PREVIOUS}: {shorten(holders_tag(mine))})" if mine else ""
         return (
             f"{candidate.label} is itself what {shorten(self.wish)} names, and would be compared"
             f" with itself; name an earlier version with --against{had}"
@@ -94,6 +106,30 @@ class Asked:
     def rules(self) -> tuple[GateRule, ...]:
         """The rules of the configuration."""
         return gate_rules(self.config)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the baseline is the candidate itself."""
+        return self.baseline is not None and self.baseline.ref.uri == self.ref.uri
+
+    def named(self, alias: str) -> bool:
+        """Whether the baseline is called by an alias of the candidate's model."""
+        return self.baseline is not None and self.baseline.alias_of(self.ref) == alias
+
+    def why_futile(self) -> str:
+        """Return why no measurement could let a version pass; nothing where one may.
+
+        A check of a plugin that cannot be loaded is no mistyped code.
+        """
+        if not self.rules:
+            return HOW_TO_WRITE_RULES
+        checks, broken = known_checks()
+        known = [check.code for check in checks]
+        for rule in self.rules:
+            if rule.kind == "check" and rule.stops and rule.subject not in known and not broken:
+                hint = did_you_mean(rule.subject, known)
+                return f"gate.rules: there is no check {shorten(rule.subject)}.{hint}"
+        return ""
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -130,13 +166,15 @@ def gather(asked: Asked) -> Gathered:
     review, why_no_reasons = _explained(asked)
     comparison, why_no_drift = None, why_no_reasons
     outcomes: Mapping[str, Outcome] = {}
-    why_no_checks = why_no_reasons
+    why_no_checks, checked_in = why_no_reasons, ""
+    config = asked.config
     candidate: Found = metrics_of(asked.ref, asked.wanted, asked.client)
     if review is not None:
         candidate |= review_metrics(review.run)
         comparison, why_no_drift = _compared(asked)
-        outcomes, why_no_checks = _checked(asked, comparison)
-        candidate |= _findings(outcomes, review)
+        outcomes, why_no_checks = _checked(asked, review, comparison)
+        checked_in = f"review run {review.run_id}"
+        candidate |= _findings(outcomes, checked_in, config.checks.mute, review.reference_digest)
     items = comparison.drift.instances if comparison else ()
     others = _Others(asked, review)
     others.read()
@@ -144,12 +182,15 @@ def gather(asked: Asked) -> Gathered:
         candidate=candidate | _drift(comparison),
         others=others.found,
         outcomes=outcomes,
-        checked_in=f"review run {review.run_id}" if review else "",
+        on_drift=frozenset(check.code for check in known_checks()[0] if "drift" in check.needs),
+        checked_in=checked_in,
         compared=len(comparison.drift.compared) if comparison else 0,
         untrusted=sum(bool(item.untrusted) for item in items),
+        unexplained=len(comparison.drift.missing) if comparison else 0,
         why_no_drift=why_no_drift,
         why_no_checks=why_no_checks,
         why_no_reasons={CANDIDATE: why_no_reasons, **others.why_no_reasons},
+        why_no_metric=_why_no_findings(outcomes, why_no_checks, config.checks.mute),
         why_no_other=others.why,
         advice=how_to_log(asked.ref),
     )
@@ -206,7 +247,9 @@ def _drift(comparison: "Comparison | None") -> Found:
     return {name: (Value(value, source),) for name, value in comparison.metrics.items()}
 
 
-def _checked(asked: Asked, comparison: "Comparison | None") -> "tuple[Mapping[str, Outcome], str]":
+def _checked(
+    asked: Asked, review: Reviewed, comparison: "Comparison | None"
+) -> "tuple[Mapping[str, Outcome], str]":
     """Return what came of the checks, where a rule asks for them; or why there is nothing."""
     if not any(rule.kind == "check" or rule.subject.startswith(_FINDINGS) for rule in asked.rules):
         return {}, ""
@@ -215,23 +258,59 @@ def _checked(asked: Asked, comparison: "Comparison | None") -> "tuple[Mapping[st
     drift = comparison.drift if comparison else None
     try:
         checked = check_version(
-            asked.ref.uri, asked.config, client=asked.client, drift=drift, log=asked.log
+            asked.ref.uri,
+            asked.config,
+            client=asked.client,
+            drift=drift,
+            log=asked.log,
+            progress=asked.progress,
+            reviewed=review,
         )
     except MlflowLimeError as error:
         return {}, _reason(error)
     return {outcome.code: outcome for outcome in checked.outcomes}, ""
 
 
-def _findings(outcomes: "Mapping[str, Outcome]", review: Reviewed) -> Found:
+def _why_no_findings(
+    outcomes: "Mapping[str, Outcome]", why_no_checks: str, mute: Sequence[str]
+) -> dict[str, str]:
+    """Return why nobody knows how many checks find something: some of them were not made.
+
+    A check that is muted is left out because somebody wants it so.
+    """
+    if why_no_checks:
+        return dict.fromkeys((_FINDINGS, _FINDINGS_ERROR), why_no_checks)
+    skipped = [item for item in outcomes.values() if item.state == "skipped"]
+    open_ones = [item for item in skipped if item.code not in mute]
+    wanted = {
+        _FINDINGS: open_ones,
+        _FINDINGS_ERROR: [item for item in open_ones if item.severity == "error"],
+    }
+    return {
+        name: (
+            f"{len(items)} checks were skipped, so nobody knows what they would find; give them"
+            " what they need, or mute them (checks.mute): "
+            + "; ".join(f"{item.code}: {item.reason}" for item in items)
+        )
+        for name, items in wanted.items()
+        if items
+    }
+
+
+def _findings(
+    outcomes: "Mapping[str, Outcome]", checked_in: str, mute: Sequence[str], data: str
+) -> Found:
     """Return how many checks found something now, whatever an earlier check logged."""
     if not outcomes:
         return {}
     raised = [outcome for outcome in outcomes.values() if outcome.state == "raised"]
     errors = [outcome for outcome in raised if outcome.severity == "error"]
-    source = f"review run {review.run_id}"
+    muted = [code for code in outcomes if code in mute]
+    said = f"; {len(muted)} of {len(outcomes)} checks were muted: {', '.join(muted)}"
+    source = f"{checked_in}{said if muted else ''}"
     return {
-        _FINDINGS: (Value(float(len(raised)), source, review.reference_digest),),
-        f"{_FINDINGS}_error": (Value(float(len(errors)), source, review.reference_digest),),
+        _FINDINGS: (Value(float(len(raised)), source, data),),
+        _FINDINGS_ERROR: (Value(float(len(errors)), source, data),),
     }
 
 

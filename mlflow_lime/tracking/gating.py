@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from mlflow_lime import names
 from mlflow_lime.config import Config
-from mlflow_lime.errors import ConfigError
-from mlflow_lime.gate.judge import Verdict, judge
+from mlflow_lime.errors import ConfigError, shorten
+from mlflow_lime.gate.judge import Verdict, judge, not_judged
+from mlflow_lime.gate.measured import Measured
 from mlflow_lime.report.items import File, VersionTag
 from mlflow_lime.report.verdict import verdict_json, verdict_markdown
 from mlflow_lime.tracking.connection import translate_errors
@@ -106,12 +108,53 @@ def gate_version(
     wish = against or config.compare.baseline
     baseline = Other.meant_by(wish, ref, client) if wish else None
     asked = Asked(ref, baseline, config, client, progress, log)
-    gathered = gather(asked)
-    verdict = judge(asked.rules, gathered.measured, min_trusted=config.gate.min_trusted)
+    if (
+        promotion is not None
+        and promotion.is_done
+        and asked.is_same
+        and asked.named(promotion.alias)
+    ):
+        return _nothing_to_judge(asked, promotion)
+    futile = asked.why_futile()
+    gathered = Gathered(Measured(), None) if futile else gather(asked)
+    verdict = (
+        not_judged(futile)
+        if futile
+        else judge(asked.rules, gathered.measured, min_trusted=config.gate.min_trusted)
+    )
     conclusion = _Conclusion(asked, gathered, verdict, promotion)
     with translate_errors(f"the verdict on {ref.label}"):
         conclusion.draw()
     return conclusion.gated()
+
+
+def _moved(promotion: Promotion, other: str) -> str:
+    return (
+        f"@{promotion.alias} was moved by somebody else while the version was judged, and now"
+        f" points to {other}. Gate the version again."
+    )
+
+
+def _nothing_to_judge(asked: Asked, promotion: Promotion) -> Gated:
+    """Return that a version is where it is to be moved; what is said of it in the store stays."""
+    label, alias = asked.ref.label, f"@{promotion.alias}"
+    return Gated(
+        ref=asked.ref,
+        baseline=asked.ref,
+        verdict=Verdict("pass", note=f"{label} is {alias} already; there is nothing to judge"),
+        run_id=None,
+        promoted=True,
+        previous_holder=promotion.holder,
+        facts={
+            "candidate": label,
+            "alias": f"{alias} points to {label} already",
+            "time": _now(),
+        },
+    )
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(slots=True, eq=False)
@@ -122,7 +165,7 @@ class _Conclusion:
     gathered: Gathered
     verdict: Verdict
     promotion: Promotion | None
-    time: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    time: str = field(default_factory=_now)
     promoted: bool = False
     alias: str = ""
 
@@ -136,7 +179,7 @@ class _Conclusion:
             return
         other = self._other_holder(promotion)
         if other:
-            self._refuse(promotion, other)
+            self._refuse(promotion, other, _moved(promotion, other))
         elif promotion.is_done:
             self.promoted = True
             self.alias = f"@{promotion.alias} points to {self.asked.ref.label} already"
@@ -149,8 +192,7 @@ class _Conclusion:
         baseline = self.asked.baseline
         if (
             baseline is not None
-            and baseline.ref.name == self.asked.ref.name
-            and baseline.wish.endswith(f"@{promotion.alias}")
+            and self.asked.named(promotion.alias)
             and baseline.ref.version != promotion.holder
         ):
             return promotion.previous
@@ -162,19 +204,22 @@ class _Conclusion:
         self._write()
         promotion.record()
         # A kill up to here leaves the alias where it was, and on record who had it.
-        other = promotion.move()
+        refused = ""
+        try:
+            other = promotion.move()
+        except MlflowException as error:
+            refused = shorten(f"{error} ".splitlines()[0].strip(), 200)
+            other = promotion.other_holder()  # the store may have moved it and lost its answer
         if other:
-            self._refuse(promotion, other)
+            why = f"the alias could not be moved: {refused}" if refused else ""
+            self._refuse(promotion, other, why or _moved(promotion, other))
             return
         self.promoted = True
         self.alias = f"moved {move}"
         self._write_files()
 
-    def _refuse(self, promotion: Promotion, other: str) -> None:
-        self.verdict = self.verdict.refused(
-            f"@{promotion.alias} was moved by somebody else while the version was judged, and now"
-            f" points to {other}. Gate the version again."
-        )
+    def _refuse(self, promotion: Promotion, other: str, why: str) -> None:
+        self.verdict = self.verdict.refused(why)
         self.alias = f"@{promotion.alias} stays with {other}"
         self._write()
 
@@ -197,10 +242,13 @@ class _Conclusion:
         return {**facts, "time": self.time}
 
     def _write(self) -> None:
-        """Log the verdict to the review run, and put it on the version."""
+        """Log the verdict to the review run, and put it on the version.
+
+        A version that is held against itself keeps what was said of it before.
+        """
         self._write_files()
         asked, baseline = self.asked, self.asked.baseline
-        if asked.log and asked.config.outputs.version_tags:
+        if asked.log and not asked.is_same and asked.config.outputs.version_tags:
             tags = {
                 names.TAG_GATE: self.verdict.outcome,
                 names.TAG_GATE_AGAINST: baseline.ref.label if baseline else "no version",
@@ -211,7 +259,7 @@ class _Conclusion:
             )
 
     def _write_files(self) -> None:
-        if not self.asked.log or self.gathered.review is None:
+        if not self.asked.log or self.gathered.review is None or self.asked.is_same:
             return
         facts = self._facts()
         files = [

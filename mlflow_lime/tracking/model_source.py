@@ -87,11 +87,11 @@ def load_pyfunc(uri: str | Path) -> PyFuncModel:
         raise ModelError(msg) from error
     except MlflowException as error:
         raise ModelError(_load_failed(ref.label, error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # code of the model may end the interpreter
         raise ModelError(_load_failed(ref.label, error)) from error
 
 
-def _load_failed(label: str, error: Exception) -> str:
+def _load_failed(label: str, error: BaseException) -> str:
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     cure = "load it once with mlflow.pyfunc.load_model in this environment to see the whole error"
     if "pickle" in text.lower() and "MLFLOW_ALLOW_PICKLE" in str(error):

@@ -6,6 +6,7 @@ the alias where it was, or moved with its previous holder on record.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -15,12 +16,12 @@ from mlflow_lime.errors import ConfigError, shorten
 from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.versions import ModelVersionRef
 
-__all__ = ["Promotion", "plan_promotion"]
-
-"""Tag of a version: the alias that it was given, and the version that had it before."""
+__all__ = ["Promotion", "holders_tag", "plan_promotion", "previous_holders"]
 
 _ALIAS = re.compile(r"(?!(?i:latest|v\d+)$)[A-Za-z0-9_-]{1,255}")
 _NOBODY = "no version"
+_RECORD = re.compile(rf"([A-Za-z0-9_-]+)=([^/]*/\d+|{_NOBODY})(?:, |$)")
+"""One entry of the tag; the name of a model holds no slash."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,21 +60,46 @@ class Promotion:
         return f"{self.ref.name}/{now}" if now else _NOBODY
 
     def record(self) -> None:
-        """Write down on the version who had the alias."""
-        self.client.set_model_version_tag(
-            str(self.ref.name),
-            str(self.ref.version),
-            names.TAG_GATE_PREVIOUS,
-            f"{self.alias}={self.previous}",
-        )
+        """Write down on the version who had the alias, beside what is said of other aliases."""
+        name, number = str(self.ref.name), str(self.ref.version)
+        tags = self.client.get_model_version(name, number).tags
+        known = previous_holders(tags.get(names.TAG_GATE_PREVIOUS, ""))
+        text = holders_tag({**known, self.alias: self.previous})
+        self.client.set_model_version_tag(name, number, names.TAG_GATE_PREVIOUS, text)
 
     def move(self) -> str:
         """Move the alias, and return who has it then, in words, if it is another version."""
         self.client.set_registered_model_alias(
             str(self.ref.name), self.alias, str(self.ref.version)
         )
+        return self.other_holder()
+
+    def other_holder(self) -> str:
+        """Return who has the alias now, in words, if it is another version."""
         now = holder_of(self.ref, self.alias, self.client)
         return "" if now == self.ref.version else f"{self.ref.name}/{now}" if now else _NOBODY
+
+
+def previous_holders(tag: str) -> dict[str, str]:
+    """Return who had each alias before it was moved to a version, as `holders_tag` wrote it.
+
+    Examples
+    --------
+    >>> previous_holders("champion=credit/1, staging=no version")
+    {'champion': 'credit/1', 'staging': 'no version'}
+    """
+    return dict(_RECORD.findall(tag))
+
+
+def holders_tag(holders: Mapping[str, str]) -> str:
+    """Return the tag of a version that says who had each alias before.
+
+    Examples
+    --------
+    >>> holders_tag({"champion": "credit/1", "staging": "no version"})
+    'champion=credit/1, staging=no version'
+    """
+    return ", ".join(f"{alias}={holder}" for alias, holder in holders.items())
 
 
 def plan_promotion(ref: ModelVersionRef, alias: str, client: MlflowClient) -> Promotion:

@@ -176,7 +176,7 @@ def ask_model(call: Callable[[Any], Any], inputs: Any, n_rows: int, how: str) ->
         return call(inputs)
     except MlflowLimeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() must not end what asks the model
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}, {frames[-1].name}"
         msg = (

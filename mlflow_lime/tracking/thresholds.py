@@ -48,7 +48,7 @@ def metric_thresholds(config: Config, *, partial: bool = False) -> dict[str, Met
     Raises
     ------
     ConfigError
-        If MLflow cannot say some rule.
+        If MLflow cannot say some rule, or no rule is left: MLflow would pass any model.
 
     Examples
     --------
@@ -75,7 +75,14 @@ def metric_thresholds(config: Config, *, partial: bool = False) -> dict[str, Met
         raise ConfigError(msg)
     for text in refused:
         _LOG.warning("left out of the thresholds for MLflow: %s", text)
-    return {name: _threshold(found) for name, found in rules.items() if found}
+    thresholds = {name: _threshold(found) for name, found in rules.items() if found}
+    if not thresholds:
+        msg = (
+            "no rule is left that MLflow can judge, and it passes a model without thresholds; use"
+            " `mlflow-lime gate`, or write a rule on a metric with severity fail"
+        )
+        raise ConfigError(msg)
+    return thresholds
 
 
 def _unsayable(rule: GateRule) -> str:

@@ -137,6 +137,59 @@ def test_a_fault_of_ours_is_not_judged_even_with_a_traceback(lime, candidate, mo
     assert "Traceback" in result.stderr
 
 
+@pytest.mark.parametrize("code", [0, 1, None])
+def test_code_that_calls_sys_exit_is_not_judged(lime, candidate, monkeypatch, code):
+    from mlflow_lime.tracking import gating
+
+    def leaving(*arguments, **options):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(gating, "gate_version", leaving)
+    configured(PASSES)
+    result = lime("gate", candidate, "--json", "gate.json")
+    assert result.exit_code == 2
+    assert f"called sys.exit({code!r})" in result.stderr
+    assert json.loads(Path("gate.json").read_text())["verdict"] == "not judged"
+
+
+def test_a_model_that_calls_sys_exit_is_not_judged(lime, candidate):
+    Path("leaving_hook.py").write_text("import sys\n\n\ndef score(frame, model):\n    sys.exit()\n")
+    configured(PASSES + "predict: leaving_hook:score\n")
+    result = lime("gate", candidate, "--json", "gate.json", "--promote", "champion")
+    assert result.exit_code == 2
+    assert "raised SystemExit" in result.output
+    assert json.loads(Path("gate.json").read_text())["verdict"] == "not judged"
+    assert holder(candidate) == "1"
+
+
+def test_a_file_that_cannot_be_written_after_the_promotion_leaves_the_exit_code(
+    lime, candidate, monkeypatch
+):
+    from mlflow_lime.cli import gate as module
+
+    def full(path, text):
+        if "not come to an end" not in text:
+            raise OSError(28, "No space left on device")
+        Path(path).write_text(text)
+
+    monkeypatch.setattr(module, "write_whole", full)
+    configured(PASSES)
+    result = lime("gate", candidate, "--promote", "champion", "--json", "gate.json")
+    assert result.exit_code == 0
+    assert holder(candidate) == "2"
+    assert "moved @champion from" in result.stdout
+    assert "Warning: --json 'gate.json' cannot be written: No space left" in result.stderr
+    assert json.loads(Path("gate.json").read_text())["verdict"] == "not judged"
+
+
+def test_json_on_stdout_is_nothing_but_json(lime, candidate):
+    configured(PASSES)
+    result = lime("gate", candidate, "--json", "-")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["verdict"] == "pass"
+    assert result.stderr.startswith(f"{name_of(candidate)}/2: pass\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -145,6 +198,8 @@ def test_a_fault_of_ours_is_not_judged_even_with_a_traceback(lime, candidate, mo
         ("models:/a/1", "--junit"),
         ("models:/a/1", "models:/a/2"),
         ("models:/a/1", "--json", "/"),
+        ("models:/a/1", "--json", "-", "--junit", "-"),
+        ("models:/a/1", "--json", "x", "--markdown", "./x"),
         ("models:/a/1", "--no-log", "--promote", "champion"),
     ],
 )
@@ -200,7 +255,8 @@ def test_the_real_command_ends_in_0_1_and_2(lime, candidate, environment, tmp_pa
 def test_ctrl_c_ends_in_130_and_moves_nothing(lime, candidate, environment, tmp_path):
     (tmp_path / "slow_hook.py").write_text(SLOW)
     configured(PASSES + "predict: slow_hook:score\n")
-    process = real(environment, tmp_path, candidate, "--promote", "champion")
+    (tmp_path / "gate.json").write_text('{"verdict": "pass"}')
+    process = real(environment, tmp_path, candidate, "--promote", "champion", "--json", "gate.json")
     until = time.monotonic() + 200
     while not (tmp_path / "asked").exists() and process.poll() is None:
         assert time.monotonic() < until
@@ -209,4 +265,6 @@ def test_ctrl_c_ends_in_130_and_moves_nothing(lime, candidate, environment, tmp_
     said = process.communicate(timeout=100)
     assert process.returncode == 130, said
     assert "Traceback" not in said[1]
+    written = json.loads((tmp_path / "gate.json").read_text())
+    assert written["verdict"] == "not judged"
     assert holder(candidate) == "1"

@@ -1,11 +1,12 @@
 """Files that are written whole or not at all."""
 
 import os
+from pathlib import Path
 
 import click
 import pytest
 
-from mlflow_lime.cli.outfiles import require_place, write_whole
+from mlflow_lime.cli.outfiles import is_replaced, require_different, require_place, write_whole
 
 
 def test_a_file_is_replaced_as_a_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -19,10 +20,45 @@ def test_a_file_is_replaced_as_a_whole_and_leaves_nothing_beside_it(tmp_path):
 def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "gate.md"
     path.write_text("old")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(str(path), "new \ud800")
+
+    def refuse(self, target):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError):
+        write_whole(str(path), "new")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["gate.md"]
+
+
+def test_what_is_no_text_is_written_as_an_escape(tmp_path):
+    path = tmp_path / "gate.md"
+    write_whole(str(path), "new \ud800")
+    assert path.read_text() == "new \\ud800"
+
+
+def test_the_descriptor_of_a_pipe_is_written_to():
+    reader, writer = os.pipe()
+    path = f"/dev/fd/{writer}"
+    require_place(path, "--json")
+    assert not is_replaced(path)
+    write_whole(path, "text")
+    assert os.read(reader, 99) == b"text"
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("second", ["gate.md", "./gate.md", "link.md"])
+def test_two_options_that_name_one_file_are_refused(tmp_path, monkeypatch, second):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("gate.md", "link.md")
+    with pytest.raises(click.BadParameter, match="is what --json names too"):
+        require_different({"--json": "gate.md", "--junit": second})
+
+
+def test_options_that_name_different_files_or_none_are_taken():
+    require_different({"--json": "a", "--junit": "b", "--markdown": None})
+    require_different({"--json": "/dev/null", "--junit": "/dev/null", "--markdown": "-"})
 
 
 def test_a_link_stays_a_link(tmp_path):

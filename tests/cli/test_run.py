@@ -254,7 +254,7 @@ def test_mlflow_run_runs_the_steps_in_its_own_run(model, environment):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert states(done.stdout) == ["done", "done"]
+    assert states(done.stdout) == ["done", "done", "unchanged", "done", "skipped"]
     (run_id,) = set(re.findall(r"^  run (\w{32})$", done.stdout, re.MULTILINE))
     run = mlflow.MlflowClient().get_run(run_id)
     assert run.data.tags["mlflow.project.entryPoint"] == "pipeline"

@@ -1,10 +1,15 @@
 """Mistakes end in one message that says what to do, and in exit code 1."""
 
 import socket
+import sys
 from pathlib import Path
 
+import click
 import mlflow
 import pytest
+from click.testing import CliRunner
+
+from mlflow_lime.cli.session import Command, debug_option
 
 
 def message(result):
@@ -114,3 +119,16 @@ def test_what_nobody_expected_is_one_line_too(lime, monkeypatch):
         "Error: unexpected ZeroDivisionError: 'half a pig'\n"
         "Run it again with --debug to see where it happened.\n"
     )
+
+
+@pytest.mark.parametrize("options", [(), ("--debug",)])
+@pytest.mark.parametrize("code", [0, 3])
+def test_code_that_calls_sys_exit_ends_no_command_well(code, options):
+    @click.command(cls=Command)
+    @debug_option
+    def leaving():
+        sys.exit(code)
+
+    result = CliRunner().invoke(leaving, options)
+    assert result.exit_code == 1
+    assert f"called sys.exit({code})" in result.output

@@ -164,3 +164,9 @@ def test_what_is_written_is_read_back(tmp_path_factory, tree):
 @given(TREES)
 def test_other_readers_understand_what_is_written(tree):
     assert yaml.safe_load(write_yaml({"tree": tree})) == {"tree": tree}
+
+
+def test_an_alias_without_quotes_is_refused_with_the_hint_to_put_some(read):
+    with pytest.raises(ConfigError, match=r":2: .*in quotes, such as '@champion'"):
+        read("compare:\n  baseline: @champion\n")
+    assert read("compare: {baseline: '@champion'}").value == {"compare": {"baseline": "@champion"}}

@@ -59,7 +59,8 @@ def test_only_the_main_branch_promotes():
 
 
 def test_one_gate_runs_after_the_other():
-    assert github()["concurrency"]["group"]
+    group = github()["concurrency"]["group"]
+    assert group.endswith("-${{ github.event_name == 'push' && 'promote' || github.ref }}")
     assert gitlab()["promote"]["resource_group"]
 
 
@@ -72,7 +73,10 @@ def test_github_shows_the_verdict_whatever_it_is(name):
 
 def test_github_comments_on_the_pull_request_and_keeps_the_reports():
     comment = steps()["Comment on the pull request"]
-    assert "--body-file gate.md" in comment["run"]
+    assert "gate.md > comment.md" in comment["run"]
+    assert "--body-file comment.md" in comment["run"]
+    assert "--edit-last" not in comment["run"], "the last comment may be that of another bot"
+    assert comment["env"]["MARK"].startswith("<!--")
     assert github()["permissions"]["pull-requests"] == "write"
     assert set(steps()["Keep the reports"]["with"]["path"].split()) == set(FILES)
     assert "pull_request" in github()[True], "`on` is read as true by YAML 1.1"

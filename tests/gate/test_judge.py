@@ -1,6 +1,7 @@
 """Every kind of rule, held against every kind of measurement."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -149,6 +150,37 @@ def test_drift_is_judged_over_enough_trusted_instances(compared, alarm, outcome)
         assert "over 4 instances, of which gate.min_trusted asks 5; 3 were left out" in result.why
 
 
+def test_the_instances_that_a_version_could_not_explain_are_counted_too():
+    why = single(ALARM, Measured(compared=4, unexplained=2), min_trusted=5).why
+    assert "2 because one of the versions could not be explained on them" in why
+
+
+@pytest.mark.parametrize("state", ["passed", "raised"])
+@pytest.mark.parametrize(
+    ("compared", "on_drift", "judged"), [(5, True, True), (4, True, False), (4, False, True)]
+)
+def test_a_check_that_looks_at_drift_asks_for_enough_trusted_instances(
+    state, compared, on_drift, judged
+):
+    found = replace(
+        check(state), compared=compared, on_drift=frozenset(["LIM005"] if on_drift else [])
+    )
+    result = single(SEX, found, min_trusted=5)
+    assert (result.outcome != "not judged") == judged
+    if not judged:
+        assert "of which gate.min_trusted asks 5" in result.why
+
+
+@pytest.mark.parametrize("kind", ["metric", "change"])
+def test_a_metric_of_which_something_else_is_known_is_not_judged_by_what_was_logged(kind):
+    why = {"lime/findings": "two checks were skipped"}
+    numbers = {"lime_findings": 0}
+    result = single(
+        GateRule(kind, "lime/findings", most=0), measured(numbers, numbers, why_no_metric=why)
+    )
+    assert (result.outcome, result.why) == ("not judged", "two checks were skipped")
+
+
 def test_drift_that_was_not_measured_says_why():
     found = measured({"lime_drift_alarm": 0}, compared=9, why_no_drift="other reference sets")
     assert single(ALARM, found).why == "other reference sets"
@@ -218,6 +250,11 @@ def test_a_rule_that_stops_never_makes_a_verdict_better(kinds, added):
     before = judge(rules, measured({"one": 1})).outcome
     after = judge([*rules, RESULTS[added]], measured({"one": 1})).outcome
     assert order[after] <= order[before]
+
+
+def test_a_version_of_which_only_warnings_are_open_says_so():
+    assert judge([RESULTS["unknown"]], measured()).note == "no rule could be judged"
+    assert judge([RESULTS["not judged"]], measured()).note == ""
 
 
 def test_no_rules_say_how_to_write_some():

@@ -63,3 +63,22 @@ def test_a_steps_file_may_name_it(tmp_path):
     path.write_text("steps:\n  - gate: {promot: champion}\n")
     with pytest.raises(ConfigError, match="promot"):
         load_steps(path, {"gate": GATE_KEYS})
+
+
+def test_the_number_of_a_version_needs_no_quotes(tmp_path):
+    from mlflow_lime.config.steps import load_steps
+
+    path = tmp_path / "steps.yaml"
+    path.write_text(
+        "steps:\n"
+        "  - gate:\n"
+        "      against: 1\n"
+        "      rules: [{change: {metric: auc, min: 0, against: 2}}]\n"
+    )
+    (step,) = load_steps(path, {"gate": GATE_KEYS}).steps
+    assert step.options.against == "1"
+    assert Config.model_validate({"compare": {"baseline": 3}}).compare.baseline == "3"
+    assert step.config.gate.rules[0].change.against == "2"
+    path.write_text("steps:\n  - gate: {against: true}\n")
+    with pytest.raises(ConfigError, match="against"):
+        load_steps(path, {"gate": GATE_KEYS})

@@ -95,6 +95,16 @@ def test_the_reason_of_a_failure_is_kept():
     assert crashed.reason == "unexpected RuntimeError: 'boom'"
 
 
+def test_a_step_whose_code_calls_sys_exit_fails(monkeypatch):
+    def leave(context):
+        raise SystemExit(0)
+
+    monkeypatch.setattr(module, "STEPS", {"act": Step("act", "leaves", StepKeys(Wish), leave)})
+    (record,) = pipeline(step("a")).run()
+    assert (record.state, record.reason) == ("failed", "unexpected SystemExit: '0'")
+    assert isinstance(record.error, Exception)
+
+
 def test_an_interruption_is_no_failure_of_a_step(monkeypatch):
     def stop(context):
         raise KeyboardInterrupt

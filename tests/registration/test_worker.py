@@ -12,7 +12,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from mlflow_lime.registration.job import Offer, State
+from mlflow_lime.registration.job import Offer, Outcome, State
 from mlflow_lime.registration.worker import Workers
 from mlflow_lime.tracking.registered import tag_as_parked
 
@@ -57,7 +57,9 @@ def test_every_version_is_explained_once_and_all_share_one_reference_set(shelf, 
     reviews = shelf.reviews(name)
     assert sorted(reviews) == ["1", "2", "3", "4", "5"]
     assert all(len(runs) == 1 for runs in reviews.values())
-    assert sorted(version for version, _ in seen) == sorted(reviews)
+    # A store that is busy for too long is asked once more.
+    done = sorted(version for version, outcome in seen if outcome is not Outcome.FAILED)
+    assert done == sorted(reviews)
     digests = {runs[0].data.tags["lime.identity"].rpartition("/")[2] for runs in reviews.values()}
     assert len(digests) == 1
     jobs = queue.ledger.jobs([State.DONE])

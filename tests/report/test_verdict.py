@@ -63,6 +63,17 @@ def test_every_rule_is_a_row_of_the_markdown():
     ]  # fmt: skip
 
 
+def test_a_version_that_is_not_judged_is_never_green_in_junit():
+    rules = [GateRule("metric", "none", least=0, stops=False)]
+    suite = ElementTree.fromstring(verdict_junit(judge(rules, Measured()), FACTS))[0]
+    assert (suite.get("errors"), suite.get("skipped")) == ("1", "1")
+
+
+def test_a_pass_with_a_note_is_green_in_junit():
+    suite = ElementTree.fromstring(verdict_junit(Verdict("pass", note="it is there"), FACTS))[0]
+    assert (suite.get("tests"), suite.get("errors")) == ("1", "0")
+
+
 def test_a_note_of_several_lines_is_a_block_of_code():
     text = verdict_markdown(not_judged("one\n```\n<b>"), FACTS)
     assert "````\none\n```\n<b>\n````" in text

@@ -4,11 +4,13 @@ import json
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 from sklearn.linear_model import LogisticRegression
 
 from mlflow_lime import names
 from mlflow_lime.errors import ConfigError, VersionNotFoundError
 from mlflow_lime.tracking import gating
+from mlflow_lime.tracking.checking import check_version
 from mlflow_lime.tracking.gating import (
     gate_version,
 )
@@ -125,10 +127,40 @@ def test_a_version_that_has_the_alias_keeps_it_and_its_record(credit):
 
 def test_a_version_is_not_judged_against_itself(credit):
     config = ruled(credit, SAME, {"change": {"metric": "lime/fidelity_r2", "min": 0}})
-    gated = gate_version(uri(credit, 1), config, against="@champion", promote="champion")
+    gate_version(uri(credit, 1), ruled(credit, FIDELITY))
+    gated = gate_version(uri(credit, 1), config, against="@champion")
     assert gated.verdict.outcome == "not judged"
+    assert version(credit, 1).tags[names.TAG_GATE] == "pass", "what was said before stays"
+    logged = json.loads(credit.artifacts(gated.run_id)[names.GATE_JSON])
+    assert logged["verdict"] == "pass"
     for result in gated.verdict.results:
         assert f"{credit.name}/1 is itself what '@champion' names" in result.why
+
+
+@pytest.mark.parametrize("wish", ["@champion", "full"])
+def test_gating_a_version_again_after_its_promotion_has_nothing_to_judge(credit, asked, wish):
+    against = f"models:/{credit.name}@champion" if wish == "full" else wish
+    config = ruled(credit, FIDELITY, {"metric": "lime/drift_instances", "min": 1})
+    first = gate_version(uri(credit, 2), config, against=against, promote="champion")
+    tags = version(credit, 2).tags
+    again = gate_version(uri(credit, 2), config, against=against, promote="champion")
+    assert (first.verdict.outcome, again.verdict.outcome) == ("pass", "pass")
+    assert again.promoted
+    assert again.verdict.note == f"{credit.name}/2 is @champion already; there is nothing to judge"
+    assert version(credit, 2).tags == tags
+    logged = json.loads(credit.artifacts(first.run_id)[names.GATE_JSON])
+    assert logged["facts"]["alias"].startswith("moved @champion from")
+
+
+def test_the_record_of_one_alias_outlives_the_promotion_to_another(credit):
+    config = ruled(credit, FIDELITY)
+    for alias in ("champion", "staging"):
+        gate_version(uri(credit, 2), config, promote=alias)
+    credit.client.delete_registered_model_alias(credit.name, "staging")
+    tag = version(credit, 2).tags[names.TAG_GATE_PREVIOUS]
+    assert tag == f"champion={credit.name}/1, staging=no version"
+    gated = gate_version(uri(credit, 2), ruled(credit, SAME), against="@champion")
+    assert f"(lime.gate_previous: 'champion={credit.name}/1')" in gated.verdict.results[0].why
 
 
 def test_without_a_baseline_rules_on_drift_are_not_judged(desk):
@@ -202,6 +234,18 @@ def test_no_rules_are_not_judged_and_say_how_to_write_some(desk):
     assert "- {metric: lime/fidelity_r2_p10, min: 0.2}" in gated.verdict.note
 
 
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [([], "there are no rules"), ([{"check": "LIM050"}], "there is no check 'LIM050'")],
+)
+def test_what_can_never_pass_is_said_before_anything_is_explained(desk, rules, said):
+    gated = gate_version(desk.register(), ruled(desk, *rules))
+    assert gated.verdict.outcome == "not judged"
+    assert said in gated.verdict.note
+    assert desk.runs() == []
+    assert version(desk, 1).tags[names.TAG_GATE] == "not judged"
+
+
 def test_without_log_nothing_is_said_of_the_version(credit):
     logged = gate_version(uri(credit, 2), ruled(credit, IMPOSSIBLE))
     credit.client.delete_model_version_tag(credit.name, "2", names.TAG_GATE)
@@ -253,6 +297,35 @@ def test_a_move_that_somebody_undid_at_once_is_no_promotion(credit, monkeypatch)
     logged = json.loads(credit.artifacts(gated.run_id)[names.GATE_JSON])
     assert logged["verdict"] == "not judged"
     assert version(credit, 2).tags[names.TAG_GATE] == "not judged"
+
+
+def test_a_move_that_the_store_refuses_is_no_promotion(credit, monkeypatch):
+    def refuse(self, name, alias, number):
+        raise MlflowException("only admins move aliases\nmore")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", refuse)
+        gated = gate_version(uri(credit, 2), ruled(credit, FIDELITY), promote="champion")
+    assert gated.verdict.outcome == "not judged"
+    assert gated.verdict.note == "the alias could not be moved: 'only admins move aliases'"
+    assert (gated.promoted, holder(credit)) == (False, 1)
+    logged = json.loads(credit.artifacts(gated.run_id)[names.GATE_JSON])
+    assert logged["verdict"] == version(credit, 2).tags[names.TAG_GATE] == "not judged"
+    assert logged["facts"]["alias"] == f"@champion stays with {credit.name}/1"
+
+
+def test_a_move_whose_answer_was_lost_is_a_promotion(credit, monkeypatch):
+    set_alias = mlflow.MlflowClient.set_registered_model_alias
+
+    def lost(self, name, alias, number):
+        set_alias(self, name, alias, number)
+        raise MlflowException("timed out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", lost)
+        gated = gate_version(uri(credit, 2), ruled(credit, FIDELITY), promote="champion")
+    assert (gated.verdict.outcome, gated.promoted, holder(credit)) == ("pass", True, 2)
+    assert version(credit, 2).tags[names.TAG_GATE] == "pass"
 
 
 def test_the_compared_version_must_be_the_one_that_had_the_alias(credit, monkeypatch):
@@ -326,11 +399,57 @@ def test_a_check_is_made_and_held_against_the_version(credit, checks, outcome, s
     assert said in result.why
 
 
+def skipped_checks(desk):
+    """Return the checks that are skipped for a single version without training rows."""
+    checked = check_version(uri(desk, 2), desk.config(checks={"sensitive": ["x0"]}))
+    return [outcome.code for outcome in checked.outcomes if outcome.state == "skipped"]
+
+
 def test_the_number_of_findings_is_that_of_the_checks_just_made(credit):
     rules = [{"metric": name, "max": 99} for name in ("lime/findings", "lime/findings_error")]
+    skipped = skipped_checks(credit)
     found = []
-    for mute in ([], ["LIM005"]):
+    for mute in (skipped, [*skipped, "LIM005"]):
         checks = {"sensitive": ["x0"], "mute": mute}
         gated = gate_version(uri(credit, 2), credit.config(checks=checks, gate={"rules": rules}))
+        assert gated.verdict.outcome == "pass", gated.verdict
+        assert f"{len(mute)} of 13 checks were muted" in gated.verdict.results[0].source
         found.append([result.value for result in gated.verdict.results])
     assert found[0][0] == found[1][0] + 1
+
+
+def test_the_number_of_findings_is_not_judged_where_checks_were_skipped(credit):
+    rules = [{"metric": name, "max": 99} for name in ("lime/findings", "lime/findings_error")]
+    for checks, open_ones in (
+        ({"sensitive": ["x0"]}, ["lime/findings"]),
+        ({"mute": skipped_checks(credit)}, ["lime/findings", "lime/findings_error"]),
+    ):
+        gated = gate_version(uri(credit, 2), credit.config(checks=checks, gate={"rules": rules}))
+        results = gated.verdict.of("not judged")
+        assert [result.rule.subject for result in results] == open_ones
+        assert "were skipped, so nobody knows what they would find" in results[0].why
+        assert ("LIM005: no column is declared" in results[-1].why) == ("mute" in checks)
+
+
+def test_checks_look_at_the_review_that_was_found_and_explain_nothing_where_they_may_not(
+    credit, monkeypatch
+):
+    def refuse(*arguments, **options):
+        raise AssertionError("a model was asked")
+
+    for place in (
+        "review.review_version",
+        "checking.review_version",
+        "checking.explain_training_rows",
+    ):
+        monkeypatch.setattr(f"mlflow_lime.tracking.{place}", refuse)
+    config = credit.config(
+        checks={"sensitive": ["x0"], "train": str(credit.data), "train_count": 6},
+        compare={"reexplain": False},
+        gate={"rules": [{"check": "LIM005"}, {"check": "LIM013"}]},
+    )
+    gated = gate_version(uri(credit, 2), config)
+    sensitive, train = gated.verdict.results
+    assert sensitive.outcome == "fail"
+    assert sensitive.source == f"review run {gated.run_id}"
+    assert "compare.reexplain is false" in train.why

@@ -43,6 +43,19 @@ def test_damaged_files_are_a_model_error(numbers, target, tmp_path):
         load_scoring_function(tmp_path / "m")
 
 
+def test_a_model_that_ends_the_interpreter_while_it_is_loaded_is_a_model_error(
+    numbers, target, tmp_path, monkeypatch
+):
+    def leave(*arguments, **options):
+        raise SystemExit(0)
+
+    model = LogisticRegression().fit(numbers, target)
+    mlflow.sklearn.save_model(model, tmp_path / "m", pip_requirements=["x"], **PICKLED)
+    monkeypatch.setattr("mlflow.sklearn._load_pyfunc", leave)
+    with pytest.raises(ModelError, match="cannot be loaded: SystemExit"):
+        load_scoring_function(tmp_path / "m")
+
+
 def test_what_is_no_model_is_said():
     with pytest.raises(ModelError, match=r"expected a model URI, .* got int"):
         load_scoring_function(5)

@@ -1,5 +1,7 @@
 """A scoring function takes wild rows, and names what it cannot take."""
 
+import sys
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -55,6 +57,14 @@ def test_one_bad_row_in_the_sample_does_not_refuse_the_model():
     assert "4711" not in str(caught.value)
     assert "4711" in str(caught.value.__context__)
     assert caught.value.__suppress_context__
+
+
+def test_a_model_that_ends_the_interpreter_is_a_model_error():
+    def leaving(frame):
+        sys.exit(0)
+
+    with pytest.raises(ModelError, match=r"raised SystemExit on \d rows"):
+        load_scoring_function(leaving, sample=ROWS)(ROWS)
 
 
 def test_missing_columns_are_named_with_what_was_meant(pipeline, table):

@@ -111,7 +111,17 @@ def test_what_mlflow_cannot_say_is_refused_with_the_reason(rules, reason, caplog
 
 
 def test_rules_that_only_warn_are_left_out():
-    assert metric_thresholds(ruled({"metric": "auc", "min": 1, "severity": "warn"})) == {}
+    warns = {"metric": "auc", "min": 1, "severity": "warn"}
+    assert list(metric_thresholds(ruled(warns, {"metric": "f1", "min": 0}))) == ["f1"]
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize(
+    "rules", [[], [{"metric": "auc", "min": 1, "severity": "warn"}], [{"check": "LIM005"}]]
+)
+def test_nothing_that_mlflow_can_judge_is_an_error_as_it_would_pass_any_model(rules, partial):
+    with pytest.raises(ConfigError, match="no rule is left" if partial or not rules else ""):
+        metric_thresholds(ruled(*rules), partial=partial)
 
 
 def test_a_real_evaluation_is_validated_against_its_rules(desk):
