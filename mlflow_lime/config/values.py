@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import pairwise
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
 from mlflow_lime.errors import did_you_mean, shorten
@@ -56,6 +57,16 @@ def _without_repeats(items: tuple[T, ...]) -> tuple[T, ...]:
     return items
 
 
+class _JsonSchema:
+    """The JSON Schema of a type, made anew each time: pydantic 2.9 writes defaults into it."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.schema = schema
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return deepcopy(self.schema)
+
+
 Items = Annotated[tuple[T, ...], BeforeValidator(list_to_tuple), AfterValidator(_without_repeats)]
 """A list without repeats, kept as a tuple."""
 
@@ -78,7 +89,7 @@ VersionWish = Annotated[
     str,
     Field(min_length=1),
     BeforeValidator(_number_to_text),
-    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer"}]}),
+    _JsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer"}]}),
 ]
 """What a person calls a version: a number, which YAML reads as one, or text."""
 
@@ -93,7 +104,7 @@ def _switch(value: object) -> object:
 Switch = Annotated[
     Literal["auto", "on", "off"],
     BeforeValidator(_switch),
-    WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
+    _JsonSchema({"enum": ["auto", "on", "off", True, False]}),
 ]
 """auto, on or off; YAML 1.1 readers turn the last two into booleans, so those are taken too."""
 
@@ -173,7 +184,7 @@ ByteSize = Annotated[
     BeforeValidator(_parse_bytes),
     Field(ge=_LEAST_BYTES, le=_MOST_BYTES),
     PlainSerializer(format_bytes),
-    WithJsonSchema(
+    _JsonSchema(
         {
             "anyOf": [
                 {"type": "integer", "minimum": _LEAST_BYTES, "maximum": _MOST_BYTES},

@@ -68,7 +68,8 @@ def test_the_version_is_the_package_version(lime):
 
 
 def test_the_schema_is_the_one_of_the_configuration(lime):
-    assert json.loads(lime("schema").output) == config_schema()
+    first = config_schema()
+    assert json.loads(lime("schema").output) == config_schema() == first
 
 
 def test_a_mistyped_command_is_answered_with_the_right_one(lime):

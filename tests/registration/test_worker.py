@@ -102,7 +102,7 @@ HOSTILE = {
     "exits": ("os._exit(3)", "ended the interpreter with exit code 3"),
     "is killed": ("import signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
     "raises": ("raise RuntimeError('no weights')", "no weights"),
-    "leaves": ("raise SystemExit(4)", "SystemExit(4)"),
+    "leaves": ("raise SystemExit(4)", "cannot be loaded: SystemExit"),
     "sleeps": ("time.sleep(10_000)", "longer than 6 seconds"),
     "spins": ("sum(range(10**15))", "longer than 6 seconds"),
     "answers half": (
