@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-REPEATS = 1
+REPEATS = 5
 CHILD = """
 import json, resource, sys, time
 import mlflow
