@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from mlflow_lime.gate.judge import RuleResult, Verdict
 from mlflow_lime.gate.rule import shown
+from mlflow_lime.report.markdown import as_code
 from mlflow_lime.report.wording import clean, clean_lines
 
 __all__ = ["verdict_json", "verdict_junit", "verdict_lines", "verdict_markdown"]
@@ -41,7 +42,7 @@ def verdict_markdown(verdict: Verdict, facts: Facts) -> str:
     facts : mapping of str to str
         What else a reader must know, by name: ``candidate``, ``baseline``, ``run``.
     """
-    title = f"### {_SIGNS[verdict.outcome]}: {_code(facts.get('candidate', 'model version'))}"
+    title = f"### {_SIGNS[verdict.outcome]}: {as_code(facts.get('candidate', 'model version'))}"
     lines = [title, "", *_note(verdict.note)]
     lines += [f"- {name}: {_prose(text)}" for name, text in facts.items() if name != "candidate"]
     if verdict.results:
@@ -52,9 +53,9 @@ def verdict_markdown(verdict: Verdict, facts: Facts) -> str:
 
 def _row(result: RuleResult) -> str:
     rule = result.rule
-    name = f"{_code(rule.name)}: " if rule.name else ""
-    subject = _code(rule.subject)
-    change = f"change of {subject} against {_code(rule.against)}"
+    name = f"{as_code(rule.name)}: " if rule.name else ""
+    subject = as_code(rule.subject)
+    change = f"change of {subject} against {as_code(rule.against)}"
     where = f" ({_prose(result.source)})" if result.source else ""
     cells = (
         name + {"metric": subject, "change": change, "check": f"check {subject}"}[rule.kind],
@@ -84,19 +85,7 @@ def _prose(text: str) -> str:
 def _word(word: str) -> str:
     found = _WORD.fullmatch(word)
     before, core, after = found.groups() if found else ("", word, "")
-    return f"{before}{core if _PLAIN.fullmatch(core) else _code(core)}{after}"
-
-
-def _code(text: str) -> str:
-    """Return text as code, whatever it contains.
-
-    A bar would end the cell of a table and a backtick the code, so these come as entities.
-    """
-    line = clean(text) or " "
-    if not re.search(r"[`|\\]", line):
-        return f"`{line}`"
-    escaped = re.sub(r"[^\w\s]", lambda sign: f"&#{ord(sign[0])};", line).replace("_", "&#95;")
-    return f"<code>{escaped}</code>"
+    return f"{before}{core if _PLAIN.fullmatch(core) else as_code(core)}{after}"
 
 
 def verdict_junit(verdict: Verdict, facts: Facts) -> str:
