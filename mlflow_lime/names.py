@@ -10,8 +10,8 @@ __all__ = [
     "DRIFT_INSTANCES_TABLE",
     "DRIFT_WEIGHTS_TABLE",
     "EXPLANATIONS_JSON",
-    "EXPLANATIONS_PAGE",
     "EXPLANATIONS_PARQUET",
+    "FACTS_FILE",
     "FINDINGS_FILE",
     "GATE_JSON",
     "GATE_MARKDOWN",
@@ -24,20 +24,19 @@ __all__ = [
     "PREFIX",
     "RECIPE_FILE",
     "REFERENCE_FOLDER",
+    "REPORT_PAGE",
     "RUN_TAGS",
     "TAG_BASELINE",
     "TAG_COMPARED",
     "TAG_GATE",
-    "TAG_GATE_AGAINST",
     "TAG_GATE_PREVIOUS",
-    "TAG_GATE_TIME",
     "TAG_IDENTITY",
     "TAG_KEY",
     "TAG_NOTES",
     "TAG_REASON",
     "TAG_REFERENCE",
+    "TAG_REPORT",
     "TAG_STATUS",
-    "TAG_VERSION_FIDELITY",
     "TAG_VERSION_STATUS",
     "TAG_VERSION_TOP",
     "TRAINING_FILE",
@@ -58,15 +57,16 @@ METRICS: dict[str, str] = {
 }
 """Logged metrics, and what each one means."""
 
+REPORT_PAGE = "lime_report.html"
 OVERVIEW_PICTURE = "lime_overview.svg"
 INSTANCES_TABLE = "lime/instances.json"
 WEIGHTS_TABLE = "lime/weights.json"
 EXPLANATIONS_JSON = "lime/explanations.jsonl"
-EXPLANATIONS_PAGE = "lime/explanations.html"
 EXPLANATIONS_PARQUET = "lime/explanations.parquet"
 DRIFT_FILE = "lime/drift.json"
 DRIFT_INSTANCES_TABLE = "lime/drift_instances.json"
 DRIFT_WEIGHTS_TABLE = "lime/drift_weights.json"
+FACTS_FILE = "lime/facts.json"
 TRUST_FILE = "lime/trust.json"
 FINDINGS_FILE = "lime/findings.json"
 TRAINING_FILE = "lime/train_explanations.jsonl"
@@ -86,6 +86,7 @@ TAG_REASON = "lime.reason"
 TAG_NOTES = "lime.notes"
 TAG_BASELINE = "lime.baseline"
 TAG_COMPARED = "lime.compared"
+TAG_REPORT = "lime.report"
 RUN_TAGS: dict[str, str] = {
     TAG_STATUS: "started, interrupted, completed, or failed",
     TAG_IDENTITY: "what is explained: name/version@config digest/reference digest",
@@ -94,18 +95,17 @@ RUN_TAGS: dict[str, str] = {
     TAG_NOTES: "what a reader must know",
     TAG_BASELINE: "the version that the drift is measured against",
     TAG_COMPARED: "hash of the compared runs and thresholds, by which a repeat is noticed",
+    TAG_REPORT: "written, once the page and the description of the version are",
 }
 """Tags of a review run, and what each one means."""
 
 TAG_REFERENCE = "lime.reference"
 """Tag of a registered model: digest of its reference set, ``@``, and the run that holds it."""
 
-TAG_GATE = "lime.gate"
-TAG_GATE_AGAINST = "lime.gate_against"
-TAG_GATE_TIME = "lime.gate_time"
 TAG_GATE_PREVIOUS = "lime.gate_previous"
-"""Tags of a version that was held against rules: verdict, and who held its alias before."""
+"""Tags of a registered model, with ``.`` and an alias: who had it, before which version."""
 
 TAG_VERSION_STATUS = "lime"
-TAG_VERSION_FIDELITY = "lime.fidelity_r2"
 TAG_VERSION_TOP = "lime.top"
+TAG_GATE = "lime.gate"
+"""Tags of a version; the list of versions has room for no more than these three."""

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 __all__ = ["MlflowServer", "Postgres", "free_port"]
@@ -85,7 +86,19 @@ class MlflowServer:
                 command, stdout=log, stderr=log, env=environment, start_new_session=True
             )
         self._wait()
+        if self.passwords:
+            self._hash_quickly()
         return self
+
+    def _hash_quickly(self) -> None:
+        """Store the password under a cheap hash: the server checks it again for each request."""
+        from werkzeug.security import generate_password_hash
+
+        cheap = generate_password_hash(self.user["MLFLOW_TRACKING_PASSWORD"], "pbkdf2:sha256:1000")
+        with closing(sqlite3.connect(self.folder / "users.db")) as users, users:
+            changed = users.execute("UPDATE users SET password_hash = ?", (cheap,))
+            if changed.rowcount != 1:
+                raise RuntimeError(f"expected one user in users.db, got {changed.rowcount}")
 
     def _prepare_passwords(self) -> dict[str, str]:
         path = self.folder / "auth.ini"

@@ -80,3 +80,8 @@ def test_the_documentation_lists_every_tag_and_artifact():
     for value in vars(names).values():
         if isinstance(value, str) and value.startswith(("lime", "lime/")) and "\n" not in value:
             assert f"`{value}" in page, value
+
+
+@pytest.mark.parametrize("name", names.METRICS)
+def test_every_metric_is_told_in_plain_words(name):
+    assert f"`{name}`" in (DOCS / "numbers.md").read_text()

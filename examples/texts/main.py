@@ -143,7 +143,7 @@ def heaviest_words(version, count=6):
 def save_page(review, version) -> None:
     """Keep the page with the highlighted tickets where it is easy to find."""
     page = mlflow.artifacts.download_artifacts(
-        run_id=review.run_id, artifact_path="lime/explanations.html", dst_path=str(FOLDER)
+        run_id=review.run_id, artifact_path="lime_report.html", dst_path=str(FOLDER)
     )
     print(f"  page: {Path(page).rename(FOLDER / f'tickets_version_{version}.html')}")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlflow_lime.cli.outfiles import require_place, write_whole
+from mlflow_lime.cli.outfiles import require_different, require_place, write_whole
 from mlflow_lime.cli.session import (
     Command,
     check_models,
@@ -18,7 +18,10 @@ from mlflow_lime.cli.session import (
 )
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from mlflow_lime.compare.drift import Drift, InstanceDrift
+    from mlflow_lime.config import Config
     from mlflow_lime.tracking.comparison import Comparison
 
 __all__ = ["compare"]
@@ -35,6 +38,7 @@ Examples:
   mlflow-lime compare models:/credit/4                      against the version before it
   mlflow-lime compare models:/credit/4 --against @champion
   mlflow-lime compare models:/credit/4 --against 2 --json drift.json
+  mlflow-lime compare models:/credit/4 -a 3 -a 2 -a 1 --html versions.html
   mlflow-lime compare runs:/1f2e... --against runs:/77aa...
 
 \b
@@ -51,10 +55,15 @@ A difference is no failure: the exit code is 0 whatever is found. `mlflow-lime g
     "-a",
     "--against",
     metavar="REF",
-    help="The baseline.  [default: compare.baseline in the YAML, else previous]",
+    multiple=True,
+    help=(
+        "The baseline; with --html, give it again for up to four more versions on the page."
+        "  [default: compare.baseline in the YAML, else previous]"
+    ),
 )
 @config_option
 @click.option("--json", "json_path", metavar="FILE", help="Write everything to a JSON file, too.")
+@click.option("--html", "html_path", metavar="FILE", help="Write a page to read, too.")
 @click.option("--no-log", is_flag=True, help="Log nothing to MLflow.")
 @store_option
 @debug_option
@@ -64,9 +73,10 @@ def compare(
     /,
     model_uri: str,
     *,
-    against: str | None,
+    against: tuple[str, ...],
     config_path: str | None,
     json_path: str | None,
+    html_path: str | None,
     no_log: bool,
 ) -> None:
     """Compare the reasons of a model version with those of a baseline.
@@ -75,8 +85,13 @@ def compare(
     has an interval of its own. A change counts where it exceeds the noise and compare.min_change.
     Metrics lime/drift_*, two tables and lime/drift.json are logged to the candidate's run.
     """
-    if json_path:
-        require_place(json_path, "--json")
+    if len(against) > 1 and not html_path:
+        msg = "several versions are compared on a page only; add --html FILE."
+        raise click.BadParameter(msg, param_hint="--against")
+    require_different({"--json": json_path, "--html": html_path})
+    for option, path in (("--json", json_path), ("--html", html_path)):
+        if path:
+            require_place(path, option)
     source = config_source(config_path)
     config = read_config(config_path) if source else None
     client = open_store(ctx, model_uri)
@@ -87,18 +102,39 @@ def compare(
 
     if config is not None and not names_run(model_uri):
         check_models(config, config_path, resolve_model(model_uri, client))
+    progress = show_progress(config) if config else None
     comparison = compare_versions(
         model_uri,
-        against,
+        against[0] if against else None,
         config,
         client=client,
-        progress=show_progress(config) if config else None,
+        progress=progress,
         log=not no_log,
     )
+    if html_path:
+        write_whole(html_path, _page(comparison, against[1:], config, client, progress))
     if json_path:
         write_whole(json_path, _as_json(comparison) + "\n")
     lines = "\n".join(comparison_lines(comparison, logged=not no_log))
-    click.echo(lines, err=json_path == "-")  # where stdout holds the JSON
+    click.echo(lines, err="-" in (json_path, html_path))  # where stdout holds what was asked for
+
+
+def _page(
+    comparison: "Comparison",
+    more: tuple[str, ...],
+    config: "Config | None",
+    client: "MlflowClient",
+    progress: bool | None,
+) -> str:
+    """Return the page of a comparison, with more versions beside it."""
+    from mlflow_lime.config import Config
+    from mlflow_lime.report.pages.report import render_report
+    from mlflow_lime.tracking.side_by_side import content_of, others_of
+
+    others = others_of(comparison, more, config, client=client, progress=progress)
+    content = content_of(comparison, others, client)
+    chosen = config or Config()
+    return render_report(content, top=chosen.outputs.top, most=chosen.report.max_instances)
 
 
 def _as_json(comparison: "Comparison") -> str:

@@ -10,6 +10,7 @@ from mlflow_lime.cli.gate import gate
 from mlflow_lime.cli.init import init
 from mlflow_lime.cli.queue import queue
 from mlflow_lime.cli.reference import reference
+from mlflow_lime.cli.report import report
 from mlflow_lime.cli.run import run
 from mlflow_lime.cli.schema import schema
 from mlflow_lime.cli.serve import serve
@@ -87,6 +88,7 @@ _COMMANDS = (
     compare,
     check,
     gate,
+    report,
     reference,
     run,
     watch,

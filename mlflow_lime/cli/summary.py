@@ -9,9 +9,10 @@ from mlflow import MlflowClient
 
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.metrics.aggregate import global_importance
-from mlflow_lime.names import PREFIX
+from mlflow_lime.names import PREFIX, REPORT_PAGE, TAG_REPORT
 from mlflow_lime.report.wording import cells, clean, cut, number, r2, signed
 from mlflow_lime.tracking.review import Review
+from mlflow_lime.tracking.ui_links import RunPlace, artifact_link, run_link
 
 __all__ = ["fact", "note_lines", "review_lines", "run_address", "without_credentials"]
 
@@ -168,9 +169,11 @@ def without_credentials(uri: str) -> str:
 
 
 def run_address(client: MlflowClient, run_id: str) -> Iterator[str]:
-    """Yield where a browser shows a run, and how to start a server where there is none."""
-    experiment = client.get_run(run_id).info.experiment_id
-    path = f"#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
+    """Yield where a browser shows a run's page, and how to start a server where there is none."""
+    run = client.get_run(run_id)
+    place = RunPlace(str(run.info.experiment_id), run_id)
+    written = TAG_REPORT in run.data.tags
+    path = artifact_link(place, REPORT_PAGE) if written else run_link(place)
     uri = mlflow.get_tracking_uri()
     if uri.startswith(("http://", "https://")):
         yield f"{without_credentials(uri).rstrip('/')}/{path}"

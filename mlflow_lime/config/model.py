@@ -17,6 +17,7 @@ from mlflow_lime.config.judging import (
     MetricsSection,
 )
 from mlflow_lime.config.registration import RegistrationSection
+from mlflow_lime.config.reporting import ReportSection
 from mlflow_lime.config.sections import (
     BackgroundSection,
     DataSection,
@@ -46,6 +47,7 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "compare": True,
     "checks": True,
     "gate": True,
+    "report": True,
     "text": {"sparse": True},
 }
 """Keys that do not decide which numbers come out for pinned instances.
@@ -181,6 +183,10 @@ class Config(Section):
         default_factory=GateSection,
         description="What must hold before a version is promoted.",
     )
+    report: ReportSection = Field(
+        default_factory=ReportSection,
+        description="The page that reviewers read, and what leads to it in MLflow's UI.",
+    )
 
     _folder: Path | None = PrivateAttr(default=None)
 
@@ -243,8 +249,8 @@ class Config(Section):
         """Return the keys that decide which numbers come out for pinned instances, as JSON values.
 
         Left out: `models`, `on_error`, `prediction`, `outputs`, `registration`, `metrics`,
-        `compare`, `checks`, `gate`, and `data`, `background` and `reference`, which the digest of
-        the reference set stands for.
+        `compare`, `checks`, `gate`, `report`, and `data`, `background` and `reference`, which the
+        digest of the reference set stands for.
         """
         recipe = self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
         for name, usual in _LATER.items():

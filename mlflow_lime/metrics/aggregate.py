@@ -119,6 +119,14 @@ def finite(values: Iterable[float]) -> NDArray[np.float64]:
     return np.array([float(value) for value in values if math.isfinite(value)])
 
 
+_IMPORTANCE_TYPES = {
+    "importance": float,
+    "std_error": float,
+    "mean_weight": float,
+    "instances": int,
+}
+
+
 def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
     """Return how much each part name matters over a set of instances.
 
@@ -146,7 +154,8 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
     n = len(explanations)
     rows = [_importance(name, values, n) for name, values in weights.items()]
     columns = ["name", "importance", "std_error", "mean_weight", "instances"]
-    frame = pd.DataFrame(rows, columns=columns)
+    # Names stay objects: no other type of pandas holds every string.
+    frame = pd.DataFrame(rows, columns=columns, dtype=object).astype(_IMPORTANCE_TYPES)
     return frame.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 

@@ -17,6 +17,7 @@ EVERYTHING: Final = "all"
 """The group of all instances."""
 
 _COLUMNS: Final = ("name", "group", "importance", "low", "high", "instances")
+_TYPES: Final = {"importance": float, "low": float, "high": float, "instances": int}
 
 
 def importance_table(
@@ -59,7 +60,8 @@ def importance_table(
         for group, items in members.items()
         for name, *numbers in _of_group(items, confidence)[:top]
     ]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    # Names stay objects: no other type of pandas holds every string.
+    return pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object).astype(_TYPES)
 
 
 def _of_group(

@@ -13,7 +13,7 @@ from mlflow_lime.core.explanation import Explanation, LabelExplanation
 from mlflow_lime.report.overlays import colours_of, encode_png, largest, overlay
 from mlflow_lime.report.wording import clean_lines, cut, direction_words, is_sure, signed, units
 
-__all__ = ["content_views", "numbered_parts"]
+__all__ = ["content_views", "numbered_parts", "text_view"]
 
 _STEPS = 6
 """Strengths of a mark."""
@@ -38,7 +38,7 @@ def content_views(explanation: Explanation, label: LabelExplanation) -> list[dic
         The surrogate to show.
     """
     return [
-        _text_view(content, explanation, label)
+        text_view(content, explanation, label)
         if isinstance(content, TextContent)
         else _image_view(content, explanation, label)
         for content in explanation.contents
@@ -59,9 +59,19 @@ def numbered_parts(
     }
 
 
-def _text_view(
+def text_view(
     content: TextContent, explanation: Explanation, label: LabelExplanation
 ) -> dict[str, Any]:
+    """Return what a template shows of one text: its stretches, marked where a part surely weighs.
+
+    Parameters
+    ----------
+    content : TextContent
+    explanation : Explanation
+        The explained instance.
+    label : LabelExplanation
+        The surrogate to show; its parts are those of the explanation.
+    """
     sure = is_sure(label)
     return {
         "kind": "text",

@@ -43,7 +43,6 @@ def render_explanation(
     label_explanation: LabelExplanation,
     *,
     top: int = 10,
-    style: bool = True,
 ) -> str:
     """Return an explanation as an HTML fragment.
 
@@ -55,8 +54,6 @@ def render_explanation(
         The surrogate to show, one of ``explanation.labels``.
     top : int, default 10
         How many parts to show, heaviest on top.
-    style : bool, default True
-        Whether to put the style in; a page holds it once for all fragments.
 
     Returns
     -------
@@ -64,7 +61,7 @@ def render_explanation(
         One element with its own style: every name escaped, no scripts, no requests.
     """
     template = template_of("explanation.html.jinja")
-    return template.render(_view(explanation, label_explanation, top=max(1, top)), style=style)
+    return template.render(_view(explanation, label_explanation, top=max(1, top)))
 
 
 def template_of(name: str) -> Template:

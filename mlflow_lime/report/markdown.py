@@ -6,10 +6,13 @@ from mlflow_lime.report.wording import clean
 
 __all__ = ["as_code", "as_prose"]
 
+_WORD = re.compile(r"(?P<before>\(*)(?P<core>.*?)(?P<after>[).,;:]*)")
+"""What stands between spaces, and the signs of a sentence around it."""
+
 _PLAIN = re.compile(
-    r"\(?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?%?)[).,;:]*"
+    r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[+−-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?%?|[%<=→]|"
 )
-"""A word or a number, with the signs of a sentence around it."""
+"""A word, a number, a sign between them that Markdown does not know, or nothing."""
 
 
 def as_code(text: str) -> str:
@@ -34,8 +37,13 @@ def as_prose(text: str) -> str:
 
     Examples
     --------
-    >>> as_prose("the part <b> carries 3 of 4")
-    'the part `<b>` carries 3 of 4'
+    >>> as_prose("the part <b> carries 3 of 4 (see lime/weights.json).")
+    'the part `<b>` carries 3 of 4 (see `lime/weights.json`).'
     """
-    words = clean(text).split(" ")
-    return " ".join(word if _PLAIN.fullmatch(word) else as_code(word) for word in words if word)
+    return " ".join(_word(word) for word in clean(text).split(" "))
+
+
+def _word(word: str) -> str:
+    found = _WORD.fullmatch(word)
+    before, core, after = found.groups() if found else ("", word, "")
+    return f"{before}{core if _PLAIN.fullmatch(core) else as_code(core)}{after}"

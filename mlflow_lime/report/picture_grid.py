@@ -13,13 +13,14 @@ from mlflow_lime.report.wording import (
     TOWARDS,
     cut,
     direction_words,
+    fit,
     headline,
     number,
     r2,
     units,
 )
 
-__all__ = ["PictureGrid", "draw_picture_grid"]
+__all__ = ["GridPlan", "PictureGrid", "draw_picture_grid", "plan_grid"]
 
 _COLUMNS, _MOST = 4, 12
 _LEFT, _SIDE, _GAP = 20, 156, 12
@@ -42,6 +43,54 @@ class PictureGrid:
     bottom: int
 
 
+@dataclass(frozen=True, slots=True)
+class GridPlan:
+    """Which images are shown, and where.
+
+    Attributes
+    ----------
+    cells : list of (Explanation, ImageContent, int, int)
+        Instances with their first image, and the place of its top left corner in pixels.
+    side : int
+        Pixels of an image's longer side.
+    limit : float
+        Largest absolute weight, which all images share as the end of their scale.
+    found : int
+        Instances that have an image.
+    bottom : int
+        Pixels from the top where the cells end.
+    """
+
+    cells: list[tuple[Explanation, ImageContent, int, int]]
+    side: int
+    limit: float
+    found: int
+    bottom: int
+
+
+def plan_grid(explanations: Sequence[Explanation], y: int) -> GridPlan | None:
+    """Return where the first images stand; None where no instance has an image.
+
+    Parameters
+    ----------
+    explanations, y
+        As for `draw_picture_grid`.
+    """
+    found = [
+        (item, content)
+        for item in explanations
+        for content in [c for c in item.contents if isinstance(c, ImageContent)][:1]
+    ]
+    if not found:
+        return None
+    cells = [
+        (*pair, _LEFT + n % _COLUMNS * (_SIDE + _GAP), y + n // _COLUMNS * _CELL)
+        for n, pair in enumerate(found[:_MOST])
+    ]
+    limit = max(largest(item.labels[0].weights[content.parts]) for item, content, _, _ in cells)
+    return GridPlan(cells, _SIDE, limit, len(found), y + _CELL * -(-len(cells) // _COLUMNS))
+
+
 def draw_picture_grid(explanations: Sequence[Explanation], y: int) -> PictureGrid | None:
     """Draw the overlays of the first images, on one scale.
 
@@ -58,30 +107,21 @@ def draw_picture_grid(explanations: Sequence[Explanation], y: int) -> PictureGri
     PictureGrid or None
         None where no instance has an image.
     """
-    found = [
-        (item, content)
-        for item in explanations
-        for content in [c for c in item.contents if isinstance(c, ImageContent)][:1]
-    ]
-    if not found:
+    plan = plan_grid(explanations, y)
+    if plan is None:
         return None
-    shown = found[:_MOST]
-    limit = max(largest(item.labels[0].weights[content.parts]) for item, content in shown)
     nodes: list[str] = []
-    for position, (item, content) in enumerate(shown):
-        row, column = divmod(position, _COLUMNS)
-        place = (_LEFT + column * (_SIDE + _GAP), y + row * _CELL)
-        nodes.extend(_cell(item, content, place, limit))
-    bottom = y + _CELL * -(-len(shown) // _COLUMNS)
-    nodes.extend(_legend(explanations[0], limit, bottom + 14))
-    if len(found) > len(shown):
-        more = f"first {len(shown)} of {len(found):,}"
-        nodes.append(svg.text(more, svg.WIDTH - _LEFT, bottom + 14, anchor="end"))
-    return PictureGrid(nodes, bottom + 30)
+    for item, content, *place in plan.cells:
+        nodes.extend(_cell(item, content, place, plan.limit))
+    nodes.extend(_legend(explanations[0], plan.limit, plan.bottom + 14))
+    if plan.found > len(plan.cells):
+        more = f"first {len(plan.cells)} of {plan.found:,}"
+        nodes.append(svg.text(more, svg.WIDTH - _LEFT, plan.bottom + 14, anchor="end"))
+    return PictureGrid(nodes, plan.bottom + 30)
 
 
 def _cell(
-    explanation: Explanation, content: ImageContent, place: tuple[int, int], limit: float
+    explanation: Explanation, content: ImageContent, place: Sequence[int], limit: float
 ) -> Iterator[str]:
     """Yield an overlay with what the model said and how well the surrogate fits."""
     x, y = place
@@ -97,10 +137,10 @@ def _cell(
         height=height,
         href=f"data:image/png;base64,{data}",
     )
-    fit = "flat" if label.flat else f"R² {r2(label.fidelity_r2)}"
+    told = "flat" if label.flat else f"fit {r2(fit(label))}"
     yield svg.text(cut(explanation.key, 22), x, y + _SIDE + 16, fill=svg.INK)
     yield svg.text(cut(headline(explanation, label), 22), x, y + _SIDE + 32)
-    yield svg.text(fit, x, y + _SIDE + 48)
+    yield svg.text(told, x, y + _SIDE + 48)
 
 
 def _legend(explanation: Explanation, limit: float, y: int) -> Iterator[str]:

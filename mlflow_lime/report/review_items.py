@@ -14,17 +14,20 @@ from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.metrics.aggregate import aggregate, global_importance
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.content_views import numbered_parts
+from mlflow_lime.report.facts import InstanceFacts
 from mlflow_lime.report.items import File, Item, Metric, Picture, Table, VersionTag
 from mlflow_lime.report.jsonlines import explanations_json
 from mlflow_lime.report.overlays import encode_png, overlay
 from mlflow_lime.report.overview import draw_overview
-from mlflow_lime.report.page import render_page
 from mlflow_lime.report.tables import explanations_frame, instances_table, weights_table
+from mlflow_lime.report.wording import r2
 
 __all__ = ["Wanted", "review_items"]
 
 _TABLE_ROWS = 20_000
 """Rows of the table of weights; the files hold every weight, however many there are."""
+_BARS = 7
+"""Bars in the picture of an instance: MLflow shows it 256 pixels wide at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,7 @@ def review_items(
     seconds: float,
     config_text: str,
     recipe: Mapping[str, Any],
-    reasons: Mapping[str, str] | None = None,
-    true_labels: Mapping[str, object] | None = None,
+    facts: InstanceFacts | None = None,
     trust: Trust | None = None,
     importance: pd.DataFrame | None = None,
     wanted: Wanted | None = None,
@@ -76,15 +78,15 @@ def review_items(
         The resolved configuration, as YAML.
     recipe : mapping
         How the explanations were made, as plain JSON values.
-    reasons, true_labels : mapping, optional
-        Of the instances, by key.
+    facts : InstanceFacts, optional
+        Why the instances were chosen, their true labels, and the slices that they are in.
     trust : Trust, optional
         What was measured of the explanations; its summary has their own aggregates too.
     importance : DataFrame, optional
         What `importance_table` returns.
     wanted : Wanted, optional
     """
-    wanted = wanted or Wanted()
+    wanted, facts = wanted or Wanted(), facts or InstanceFacts()
     found = aggregate(explanations, failed)
     measured = {} if trust is None else trust.summary
     values = {**found, **{name: item.value for name, item in measured.items()}}
@@ -95,14 +97,18 @@ def review_items(
     yield File(names.EXPLANATIONS_PARQUET, _parquet(explanations_frame(explanations)))
     yield File(names.CONFIG_FILE, config_text.encode())
     yield File(names.RECIPE_FILE, json.dumps(recipe, ensure_ascii=False, indent=1).encode())
+    yield File(names.FACTS_FILE, facts.to_json().encode("utf-8", "backslashreplace"))
     if trust is not None:
         yield File(names.TRUST_FILE, trust.to_json().encode())
     if wanted.tables:
-        if importance is not None:
-            yield Table(names.IMPORTANCE_TABLE, importance)
-        table = instances_table(explanations, failed, true_labels=true_labels, reasons=reasons)
+        # MLflow's table view opens with the table that comes first.
+        table = instances_table(
+            explanations, failed, true_labels=facts.true_labels, reasons=facts.reasons
+        )
         yield Table(names.INSTANCES_TABLE, table)
         yield Table(names.WEIGHTS_TABLE, weights_table(explanations, top=_table_top(explanations)))
+        if importance is not None:
+            yield Table(names.IMPORTANCE_TABLE, importance)
     if wanted.pictures:
         yield from _pictures(explanations, title, wanted)
     if wanted.version_tags:
@@ -117,26 +123,30 @@ def _table_top(explanations: Sequence[Explanation]) -> int | None:
 
 def _pictures(explanations: Sequence[Explanation], title: str, wanted: Wanted) -> Iterator[Item]:
     yield File(names.OVERVIEW_PICTURE, draw_overview(explanations, title=title).encode())
-    if any(item.contents for item in explanations):
-        page = render_page(explanations, title=title, top=wanted.top, most=wanted.max_pictures)
-        yield File(names.EXPLANATIONS_PAGE, page.encode())
     for i, explanation in enumerate(explanations[: wanted.max_pictures]):
-        buffer = io.BytesIO()
-        explanation.as_figure(top=wanted.top).savefig(buffer, format="png")
+        drawn = _drawn(explanation, min(wanted.top, _BARS))
         # The number in the reference set, which differs where an earlier instance failed.
         number = explanation.key.partition(" ")[0]
         name = number if number.isascii() and number.isdigit() else f"{i:02d}"
-        yield File(f"{names.PICTURES}/{name}.png", buffer.getvalue())
-        yield from _grid_pictures(explanation, int(name), wanted.top)
+        yield File(f"{names.PICTURES}/{name}.png", drawn)
+        yield Picture(names.PICTURE_KEY, int(name), _overlaid(explanation, wanted.top) or drawn)
 
 
-def _grid_pictures(explanation: Explanation, step: int, top: int) -> Iterator[Picture]:
-    """Yield the overlay of the instance's first image, if it has one."""
+def _drawn(explanation: Explanation, top: int) -> bytes:
+    """Return the picture of an instance as a PNG file."""
+    buffer = io.BytesIO()
+    explanation.as_figure(top=top).savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _overlaid(explanation: Explanation, top: int) -> bytes:
+    """Return the overlay of the instance's first image as a PNG file; empty where it has none."""
+    image = next((item for item in explanation.contents if isinstance(item, ImageContent)), None)
+    if image is None:
+        return b""
     label = explanation.labels[0]
-    images = [item for item in explanation.contents if isinstance(item, ImageContent)]
-    for content in images[:1]:
-        ranks = numbered_parts(explanation, label, top=top)
-        yield Picture(names.PICTURE_KEY, step, encode_png(overlay(content, label, ranks=ranks)))
+    ranks = numbered_parts(explanation, label, top=top)
+    return encode_png(overlay(image, label, ranks=ranks))
 
 
 def _version_tags(
@@ -148,9 +158,9 @@ def _version_tags(
         yield VersionTag(names.TAG_VERSION_STATUS, "failed")
         return
     status = f"{len(failed)} of {len(explanations) + len(failed)} failed" if failed else "ok"
-    yield VersionTag(names.TAG_VERSION_STATUS, status)
-    if "fidelity_r2" in found:
-        yield VersionTag(names.TAG_VERSION_FIDELITY, f"{found['fidelity_r2']:.2f}")
+    known = found.get("partial_r2", found.get("fidelity_r2"))
+    fit = "" if known is None else f", fit {r2(known)}"
+    yield VersionTag(names.TAG_VERSION_STATUS, f"{status}{fit}")
     heaviest = global_importance(explanations)["name"].head(3)
     if len(heaviest):  # segments of images have no names that mean anything here
         yield VersionTag(names.TAG_VERSION_TOP, ", ".join(heaviest)[:200])

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from mlflow_lime.gate.judge import RuleResult, Verdict
 from mlflow_lime.gate.rule import shown
-from mlflow_lime.report.markdown import as_code
+from mlflow_lime.report.markdown import as_code, as_prose
 from mlflow_lime.report.wording import clean, clean_lines
 
 __all__ = ["verdict_json", "verdict_junit", "verdict_lines", "verdict_markdown"]
@@ -21,13 +21,6 @@ Facts = Mapping[str, str]
 _WIDTH = 100
 _INDENT = 14
 _SIGNS = {"pass": "✅ pass", "fail": "❌ fail", "warn": "⚠️ warn", "not judged": "❔ not judged"}
-_WORD = re.compile(r"(?P<before>\(*)(?P<core>.*?)(?P<after>[).,;:]*)")
-"""What stands between spaces, and the signs of a sentence around it."""
-
-_PLAIN = re.compile(
-    r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?%?|%|"
-)
-"""A word, a number, or nothing."""
 
 
 def verdict_markdown(verdict: Verdict, facts: Facts) -> str:
@@ -44,7 +37,7 @@ def verdict_markdown(verdict: Verdict, facts: Facts) -> str:
     """
     title = f"### {_SIGNS[verdict.outcome]}: {as_code(facts.get('candidate', 'model version'))}"
     lines = [title, "", *_note(verdict.note)]
-    lines += [f"- {name}: {_prose(text)}" for name, text in facts.items() if name != "candidate"]
+    lines += [f"- {name}: {as_prose(text)}" for name, text in facts.items() if name != "candidate"]
     if verdict.results:
         lines += ["", "| rule | measured | bound | outcome | why |", "|---|---|---|---|---|"]
         lines += [_row(result) for result in verdict.results]
@@ -56,13 +49,13 @@ def _row(result: RuleResult) -> str:
     name = f"{as_code(rule.name)}: " if rule.name else ""
     subject = as_code(rule.subject)
     change = f"change of {subject} against {as_code(rule.against)}"
-    where = f" ({_prose(result.source)})" if result.source else ""
+    where = f" ({as_prose(result.source)})" if result.source else ""
     cells = (
         name + {"metric": subject, "change": change, "check": f"check {subject}"}[rule.kind],
         "" if result.value is None else shown(result.value, rule.least, rule.most),
         rule.bound or "finds nothing",
         _SIGNS[result.outcome],
-        f"{_prose(result.why)}{where}",
+        f"{as_prose(result.why)}{where}",
     )
     return f"| {' | '.join(cells)} |"
 
@@ -71,21 +64,10 @@ def _note(note: str) -> list[str]:
     """Return a note as a paragraph, or as a block of code where it has several lines."""
     text = clean_lines(note)
     if "\n" not in text:
-        return [_prose(text), ""] if text else []
+        return [as_prose(text), ""] if text else []
     ticks = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, ticks + 1)
     return [fence, text, fence, ""]
-
-
-def _prose(text: str) -> str:
-    """Return a sentence whose words stay, and whose names and signs become code."""
-    return " ".join(_word(word) for word in clean(text).split(" "))
-
-
-def _word(word: str) -> str:
-    found = _WORD.fullmatch(word)
-    before, core, after = found.groups() if found else ("", word, "")
-    return f"{before}{core if _PLAIN.fullmatch(core) else as_code(core)}{after}"
 
 
 def verdict_junit(verdict: Verdict, facts: Facts) -> str:

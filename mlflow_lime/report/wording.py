@@ -16,11 +16,13 @@ __all__ = [
     "TOWARDS",
     "caveat",
     "cells",
+    "chance",
     "clean",
     "clean_lines",
     "cut",
     "cut_to_fit",
     "direction_words",
+    "fit",
     "headline",
     "is_sure",
     "number",
@@ -28,6 +30,7 @@ __all__ = [
     "r2",
     "score",
     "signed",
+    "sizes",
     "units",
 ]
 
@@ -38,7 +41,7 @@ AGAINST = "#d1602b"
 """Orange: the part pushes the output down, against the explained label."""
 
 POOR_FIT = 0.25
-"""Held-out R² below which a reader is warned.
+"""Held-out fit below which a reader is warned, see `fit`.
 
 It marks surrogates that leave more than three quarters of the output's local variation
 unexplained. It warns; it is no gate.
@@ -181,6 +184,30 @@ def signed(values: Iterable[float]) -> list[str]:
     return [_signed(x, decimals) for x in numbers]
 
 
+def sizes(values: Iterable[float]) -> list[str]:
+    """Return numbers as `signed` does, without the plus.
+
+    Examples
+    --------
+    >>> sizes([0.0079, 0.3797])
+    ['0.008', '0.380']
+    """
+    return [text.removeprefix("+") for text in signed(values)]
+
+
+def chance(p_value: float) -> str:
+    """Return a p-value as it stands in a sentence.
+
+    Examples
+    --------
+    >>> chance(0.0423), chance(2.4e-22), chance(float("nan"))
+    ('p = 0.042', 'p < 0.001', 'p unknown')
+    """
+    if not math.isfinite(p_value):
+        return "p unknown"
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
 def _signed(value: float, decimals: int) -> str:
     if not math.isfinite(value):
         return "n/a"
@@ -214,14 +241,25 @@ def predicted_label(explanation: Explanation) -> int | None:
     return int(np.nanargmax(explanation.scores))
 
 
+def fit(label_explanation: LabelExplanation) -> float:
+    """Return how well the surrogate describes the model here: the partial R², else the R².
+
+    The partial R² is net of the noise that the drawn background values bring in, which no weight
+    can explain; an exactly linear model has a partial R² of one.
+    """
+    partial = label_explanation.partial_r2
+    return partial if math.isfinite(partial) else label_explanation.fidelity_r2
+
+
 def caveat(label_explanation: LabelExplanation) -> str | None:
     """Return the warning that a reader of these weights needs, or None."""
     if label_explanation.flat:
         return "The output hardly varies here: there is nothing to explain."
-    if not math.isfinite(label_explanation.fidelity_r2):
+    fidelity = fit(label_explanation)
+    if not math.isfinite(fidelity):
         return "How well the surrogate fits here is unknown: read the weights with care."
-    if label_explanation.fidelity_r2 < POOR_FIT:
-        share = max(0.0, label_explanation.fidelity_r2)
+    if fidelity < POOR_FIT:
+        share = max(0.0, fidelity)
         return f"Single parts explain only {share:.0%} of the variation here."
     return None
 

@@ -1,7 +1,9 @@
 """What came of the questions put to a model, and what there is to log of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
@@ -12,8 +14,8 @@ from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import ModelError
 from mlflow_lime.metrics.importance import importance_table
 from mlflow_lime.metrics.trust import Trust
+from mlflow_lime.report.facts import InstanceFacts
 from mlflow_lime.report.items import Item
-from mlflow_lime.report.wording import predicted_label
 from mlflow_lime.tracking.questions import Questions
 from mlflow_lime.tracking.trust_step import measure_trust
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from mlflow_lime.report.review_items import Wanted
 
 __all__ = ["Answers"]
+
+_PACKAGES = ("mlflow-lime", "mlflow", "numpy", "scikit-learn")
+"""Packages whose versions are logged with the recipe."""
 
 IMPORTANT_PARTS = 200
 """Parts of a group that the table of importances lists."""
@@ -107,12 +112,13 @@ class Answers:
         """
         from mlflow_lime.report.review_items import review_items
 
-        reference = self.questions.reference
+        facts = self.facts(config)
         recipe = {
             **(model or {}),
             "scoring": self.questions.scoring,
             "explanation": self.explanations[0].recipe if self.explanations else {},
             "seed": config.seed,
+            "versions": _versions(),
             "notes": [*notes, *self.notes],
         }
         return list(
@@ -123,30 +129,41 @@ class Answers:
                 seconds=seconds,
                 config_text=dump_config(config),
                 recipe=recipe,
-                reasons=dict(zip(reference.keys, reference.reasons, strict=True)),
-                true_labels=dict(zip(reference.keys, reference.true_labels, strict=True)),
+                facts=facts,
                 trust=self.trust,
-                importance=self._importance(config),
+                importance=self._importance(facts),
                 wanted=_wanted(config),
             )
         )
 
-    def _importance(self, config: Config) -> pd.DataFrame | None:
+    def facts(self, config: Config) -> InstanceFacts:
+        """Return what is known of the instances beside their explanations."""
+        reference = self.questions.reference
+        column = config.metrics.slice
+        slices = {}
+        if column is not None and column in reference.slices:
+            slices[column] = dict(zip(reference.keys, reference.slices[column], strict=True))
+        return InstanceFacts(
+            reasons=dict(zip(reference.keys, reference.reasons, strict=True)),
+            true_labels=dict(zip(reference.keys, reference.true_labels, strict=True)),
+            slices=slices,
+        )
+
+    def _importance(self, facts: InstanceFacts) -> pd.DataFrame | None:
         """Return the importance of parts, over all instances, by class, and by slice."""
         if not self.explanations:
             return None
-        reference = self.questions.reference
-        known = dict(zip(reference.keys, reference.true_labels, strict=True))
-        classes = {}
-        for item in self.explanations:
-            predicted = predicted_label(item)
-            if predicted is not None:
-                classes[item.key] = known[item.key] or item.class_names[predicted]
-        groups: dict[str, Mapping[str, str | None]] = {"class": classes}
-        column = config.metrics.slice
-        if column is not None and column in reference.slices:
-            groups[column] = dict(zip(reference.keys, reference.slices[column], strict=True))
+        groups = facts.groups(self.explanations)
         return importance_table(self.explanations, groups, top=IMPORTANT_PARTS)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the installed packages that matter to the numbers."""
+    found = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):  # such as mlflow, where mlflow-skinny is installed
+            found[name] = version(name)
+    return found
 
 
 def _wanted(config: Config) -> "Wanted":

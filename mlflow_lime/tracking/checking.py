@@ -1,14 +1,11 @@
 """Check one model version: what its review logged, held against everything we look for."""
 
 import json
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import mlflow
 from mlflow import MlflowClient
 
 from mlflow_lime import names
@@ -23,14 +20,17 @@ from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.findings import findings_items
 from mlflow_lime.report.items import File, Item, Metric
 from mlflow_lime.tracking.connection import (
+    impatient,
     quiet_autologging,
     quiet_downloads,
     translate_errors,
 )
 from mlflow_lime.tracking.log import Destination, write_items
 from mlflow_lime.tracking.logged_explanations import load_outcomes
+from mlflow_lime.tracking.logged_files import LoggedFiles
 from mlflow_lime.tracking.pinned import read_pin
-from mlflow_lime.tracking.review import Review, inherited_reference, review_version
+from mlflow_lime.tracking.reporting import unreported, write_report
+from mlflow_lime.tracking.review import inherited_reference, review_version
 from mlflow_lime.tracking.reviewed import Reviewed
 from mlflow_lime.tracking.training_rows import (
     explain_training_rows,
@@ -111,7 +111,7 @@ def check_version(
     client = client or MlflowClient()
     wish = config.checks
     run_checks(Evidence(), muted=wish.mute, options=wish.options)  # a typo costs no model call
-    review = reviewed or review_version(uri, config, client=client, progress=progress)
+    review = reviewed or _explained(uri, config, client, progress)
     with quiet_autologging(), quiet_downloads(), translate_errors(f"the checks of {uri}"):
         may_explain = reviewed is None or config.compare.reexplain
         case = _Case(review, config, client, progress, may_explain)
@@ -121,14 +121,22 @@ def check_version(
         found = {item.name: item.value for item in items if isinstance(item, Metric)}
         if log:
             _log(items, review, client)
+            write_report(review, config, client)
     return Checked(review.ref, review.run_id, outcomes, found)
+
+
+def _explained(uri: str, config: Config, client: MlflowClient, progress: bool | None) -> Reviewed:
+    """Return the review of a version; the page is written when there are findings to show."""
+    review = review_version(uri, unreported(config), client=client, progress=progress)
+    with impatient(), translate_errors(f"run {review.run_id!r}"):
+        return Reviewed.of_run(review.ref, client.get_run(review.run_id))
 
 
 @dataclass(slots=True, eq=False)
 class _Case:
     """A reviewed version, and what is gathered about it."""
 
-    review: Review | Reviewed
+    review: Reviewed
     config: Config
     client: MlflowClient
     progress: bool | None
@@ -139,7 +147,7 @@ class _Case:
     def evidence(self, drift: Drift | None) -> Evidence:
         """Return everything that is known about the version."""
         run_id, client = self.review.run_id, self.client
-        explanations, failed = load_outcomes(run_id, client)
+        explanations, failed = load_outcomes(self.review.run, client)
         metrics = client.get_run(run_id).data.metrics
         reference = self._reference()
         return Evidence(
@@ -171,7 +179,7 @@ class _Case:
             return None
 
     def _trust(self) -> Mapping[str, Mapping[str, float]]:
-        found = _read(self.client, self.review.run_id, names.TRUST_FILE)
+        found = LoggedFiles(self.review.run, self.client).text(names.TRUST_FILE)
         try:
             instances = json.loads(found or '{"instances": {}}')["instances"]
             return {
@@ -196,7 +204,7 @@ class _Case:
         try:
             if reference is None:
                 raise DataError(self.absent["inputs"])
-            logged = _read(self.client, self.review.run_id, names.TRAINING_FILE) or ""
+            logged = LoggedFiles(self.review.run, self.client).text(names.TRAINING_FILE) or ""
             explanations, text = explain_training_rows(
                 self.review.ref,
                 reference,
@@ -229,23 +237,11 @@ def _facts(reference: ReferenceSet | None) -> dict[str, Any]:
     }
 
 
-def _read(client: MlflowClient, run_id: str, path: str) -> str | None:
-    """Return an artifact of a run as text; None where there is none."""
-    folder = path.rpartition("/")[0]
-    if path not in {entry.path for entry in client.list_artifacts(run_id, folder)}:
-        return None
-    with tempfile.TemporaryDirectory() as here:
-        local = mlflow.artifacts.download_artifacts(
-            run_id=run_id, artifact_path=path, dst_path=here, tracking_uri=client.tracking_uri
-        )
-        return Path(local).read_text(encoding="utf-8")
-
-
-def _log(items: list[Item], review: Review | Reviewed, client: MlflowClient) -> None:
+def _log(items: list[Item], review: Reviewed, client: MlflowClient) -> None:
     """Log what is not logged yet: the findings of a repeat are the same."""
     run_id = review.run_id
     logged = client.get_run(run_id).data.metrics
-    before = _read(client, run_id, names.FINDINGS_FILE)
+    before = LoggedFiles(review.run, client).text(names.FINDINGS_FILE)
     new: list[Item] = []
     for item in items:
         if isinstance(item, Metric):

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import mlflow
 from mlflow import MlflowClient
@@ -23,10 +24,17 @@ from mlflow_lime.tracking.baseline import resolve_baseline
 from mlflow_lime.tracking.connection import quiet_downloads, translate_errors
 from mlflow_lime.tracking.log import Destination, write_items
 from mlflow_lime.tracking.logged_explanations import load_outcomes
+from mlflow_lime.tracking.reporting import write_report
 from mlflow_lime.tracking.reviewed import Reviewed, other_sets, same_review
 from mlflow_lime.tracking.versions import ModelVersionRef
 
-__all__ = ["Comparison", "compare_versions"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Comparison", "compare_review", "compare_versions"]
+
+_SINCE = ", being written since "
+"""What stands between the key of a comparison and a time until all of it is logged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +63,24 @@ class Comparison:
     drift: Drift
     metrics: dict[str, float]
     notes: tuple[str, ...] = ()
+
+    def as_figure(self, *, top: int = 12) -> "Figure":
+        """Draw how the importance of each part changed, most changed first.
+
+        Parameters
+        ----------
+        top : int, default 12
+            How many parts to draw.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A figure that belongs to no pyplot state.
+        """
+        from mlflow_lime.report.report_figures import draw_changes_figure
+
+        title = f"{self.candidate.label} against {self.baseline.label}"
+        return draw_changes_figure(self.drift, title=title, top=top)
 
 
 def compare_versions(
@@ -104,6 +130,20 @@ def compare_versions(
     after = same_review(
         candidate, client, config=config, reexplain=chosen.reexplain, progress=progress
     )
+    return compare_review(after, baseline, config, client=client, progress=progress, log=log)
+
+
+def compare_review(
+    after: Reviewed,
+    baseline: str | None = None,
+    config: Config | None = None,
+    *,
+    client: MlflowClient,
+    progress: bool | None = False,
+    log: bool = True,
+) -> Comparison:
+    """Compare the reasons of a reviewed version with another's; see `compare_versions`."""
+    chosen = (config or Config()).compare
     wish = baseline or chosen.baseline or "previous"
     uris = [resolve_baseline(uri, after.ref, client) for uri in (wish, *chosen.retrain_noise)]
     explained_as = config or _logged_config(after, client)
@@ -122,7 +162,7 @@ def compare_versions(
     _require_same_set(before, after)
     hides = any(item.reference.store_inputs != "full" for item in (explained_as, config) if item)
     found = _within_what_may_be_stored(
-        [load_outcomes(side.run_id, client) for side in (before, after, *retrains)], hides=hides
+        [load_outcomes(side.run, client) for side in (before, after, *retrains)], hides=hides
     )
     drift = compare_explanations(
         found[0][0],
@@ -143,9 +183,11 @@ def compare_versions(
         metrics=metrics,
         notes=_notes(drift, after, before),
     )
-    if log:
-        _log(comparison, after, retrains, client)
-    return comparison
+    if not log:
+        return comparison
+    _log(comparison, after, retrains, client)
+    notes = write_report(after, config or explained_as, client, baseline=before)
+    return replace(comparison, notes=(*comparison.notes, *notes))
 
 
 def _settings(explained_as: Config, config: Config) -> DriftSettings:
@@ -250,14 +292,17 @@ def _log(
     known = client.get_run(after.run_id).data  # what stands there now
     if known.tags.get(names.TAG_COMPARED) == key:
         return
-    # Until the last write, nothing says that what stands there is whole.
-    client.set_tag(after.run_id, names.TAG_COMPARED, "being written")
+    # Until the last write, nothing says that what stands there is whole. A repeat after a kill goes
+    # on with the same time, so that no metric is logged twice.
+    began, _, time_of_it = known.tags.get(names.TAG_COMPARED, "").partition(_SINCE)
+    timestamp = int(time_of_it) if began == key else int(time.time() * 1000)
+    client.set_tag(after.run_id, names.TAG_COMPARED, f"{key}{_SINCE}{timestamp}")
     items = drift_items(
         comparison.drift, baseline=comparison.baseline.label, baseline_run=comparison.baseline_run
     )
     to = Destination(
         run_id=comparison.candidate_run,
-        timestamp=int(time.time() * 1000),
+        timestamp=timestamp,
         model_id=comparison.candidate.model_id,
         dataset_name=f"lime reference {comparison.reference_digest}",
         dataset_digest=comparison.reference_digest[:8],

@@ -1,5 +1,6 @@
 """Explaining a model inside `mlflow.models.evaluate`."""
 
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -28,10 +29,15 @@ from mlflow_lime.tracking.evaluator import CONFIG_VARIABLE
 from mlflow_lime.tracking.log import Destination, write_items
 from mlflow_lime.tracking.pinning import pin_reference
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer
+from mlflow_lime.tracking.reporting import write_report
 from mlflow_lime.tracking.review import show_progress
+from mlflow_lime.tracking.reviewed import Reviewed
 from mlflow_lime.tracking.scoring_function import ScoringFunction
+from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["evaluate_model", "evaluation_config", "record_failure"]
+
+_logger = logging.getLogger(__name__)
 
 _TASKS = {"classifier": "classification", "regressor": "regression"}
 _TARGET = "true label"
@@ -91,7 +97,9 @@ def evaluate_model(
         answers = answers.measured(config, progress=show_progress(config))
     seconds = time.perf_counter() - started
     items = answers.items(config, title=dataset.name, seconds=seconds, notes=notes)
-    return _log(items, answers.explanations, dataset, run_id, model, model_id)
+    result = _log(items, answers.explanations, dataset, run_id, model, model_id)
+    _write_page(run_id, config)
+    return result
 
 
 def _log(
@@ -120,6 +128,15 @@ def _log(
     return EvaluationResult(
         metrics=metrics, artifacts={"lime_explanations": artifact}, run_id=run_id
     )
+
+
+def _write_page(run_id: str, config: Config) -> None:
+    """Write the page of an evaluation; what cannot be done is logged as a warning."""
+    client = MlflowClient()
+    run = client.get_run(run_id)
+    reviewed = Reviewed(ModelVersionRef(uri=f"runs:/{run_id}"), run)
+    for note in write_report(reviewed, config, client):
+        _logger.warning("%s", note)
 
 
 def _questions(config: Config, model: Any, dataset: Any, notes: list[str]) -> Questions:

@@ -16,7 +16,7 @@ from mlflow_lime.gate.rule import BASELINE, GateRule
 from mlflow_lime.tracking.baseline import resolve_baseline
 from mlflow_lime.tracking.gate_rules import gate_rules
 from mlflow_lime.tracking.measured import Found, how_to_log, metrics_of, review_metrics
-from mlflow_lime.tracking.promotion import holders_tag, previous_holders
+from mlflow_lime.tracking.promotion import previous_holders
 from mlflow_lime.tracking.review_runs import names_run
 from mlflow_lime.tracking.reviewed import Reviewed, reviewed_run, same_review
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
@@ -66,17 +66,17 @@ class Other:
             return ""
         return self.wish.rpartition("@")[2] if "@" in self.wish else ""
 
-    def why_not(self, candidate: ModelVersionRef) -> str:
+    def why_not(self, candidate: ModelVersionRef, client: MlflowClient) -> str:
         """Return why the candidate cannot be held against it: they are one version."""
         if self.ref.uri != candidate.uri:
             return ""
-        holders = previous_holders(candidate.tags.get(names.TAG_GATE_PREVIOUS, ""))
+        holders = previous_holders(candidate, client)
         alias = self.alias_of(candidate)
         mine = {alias: holders[alias]} if alias in holders else holders
-        had = f" ({names.TAG_GATE_PREVIOUS}: {shorten(holders_tag(mine))})" if mine else ""
+        had = ", ".join(f"@{alias} was {holder} before" for alias, holder in mine.items())
         return (
             f"{candidate.label} is itself what {shorten(self.wish)} names, and would be compared"
-            f" with itself; name an earlier version with --against{had}"
+            f" with itself; name an earlier version with --against{f' ({had})' if had else ''}"
         )
 
 
@@ -223,7 +223,7 @@ def _compared(asked: Asked) -> "tuple[Comparison | None, str]":
 
     if asked.baseline is None:
         return None, _NO_BASELINE
-    same = asked.baseline.why_not(asked.ref)
+    same = asked.baseline.why_not(asked.ref, asked.client)
     if same:
         return None, same
     try:
@@ -332,7 +332,9 @@ class _Others:
             except MlflowLimeError as error:
                 self.why[wish] = _reason(error)
                 continue
-            self.why[wish] = other.why_not(self.asked.ref) if other else _NO_BASELINE
+            self.why[wish] = (
+                other.why_not(self.asked.ref, self.asked.client) if other else _NO_BASELINE
+            )
             if other and not self.why[wish]:
                 self.found[wish] = self._metrics(wish, other)
 

@@ -17,6 +17,7 @@ from mlflow_lime.tracking.connection import translate_errors
 from mlflow_lime.tracking.gate_measures import Asked, Gathered, Other, gather
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
 from mlflow_lime.tracking.promotion import Promotion, plan_promotion
+from mlflow_lime.tracking.reporting import unreported, write_report
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
 __all__ = [
@@ -107,7 +108,7 @@ def gate_version(
     promotion = None if promote is None else plan_promotion(ref, promote, client)
     wish = against or config.compare.baseline
     baseline = Other.meant_by(wish, ref, client) if wish else None
-    asked = Asked(ref, baseline, config, client, progress, log)
+    asked = Asked(ref, baseline, unreported(config), client, progress, log)
     if (
         promotion is not None
         and promotion.is_done
@@ -125,6 +126,8 @@ def gate_version(
     conclusion = _Conclusion(asked, gathered, verdict, promotion)
     with translate_errors(f"the verdict on {ref.label}"):
         conclusion.draw()
+    if log and gathered.review is not None:
+        write_report(gathered.review, config, client)
     return conclusion.gated()
 
 
@@ -249,14 +252,9 @@ class _Conclusion:
         self._write_files()
         asked, baseline = self.asked, self.asked.baseline
         if asked.log and not asked.is_same and asked.config.outputs.version_tags:
-            tags = {
-                names.TAG_GATE: self.verdict.outcome,
-                names.TAG_GATE_AGAINST: baseline.ref.label if baseline else "no version",
-                names.TAG_GATE_TIME: self.time,
-            }
-            tag_version(
-                asked.client, asked.ref, [VersionTag(key, value) for key, value in tags.items()]
-            )
+            against = f" against {baseline.ref.label}" if baseline else ""
+            said = f"{self.verdict.outcome}{against} at {self.time}"
+            tag_version(asked.client, asked.ref, [VersionTag(names.TAG_GATE, said)])
 
     def _write_files(self) -> None:
         if not self.asked.log or self.gathered.review is None or self.asked.is_same:

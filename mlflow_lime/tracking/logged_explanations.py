@@ -1,14 +1,12 @@
 """Explanations that a review logged, read back."""
 
-import tempfile
-from pathlib import Path
-
-import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from mlflow_lime import names
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.tracking.connection import quiet_downloads, translate_errors
+from mlflow_lime.tracking.connection import impatient, translate_errors
+from mlflow_lime.tracking.logged_files import LoggedFiles
 from mlflow_lime.tracking.review_runs import latest_run
 
 __all__ = ["load_explanations", "load_outcomes"]
@@ -29,28 +27,22 @@ def load_explanations(model_uri: str, *, client: MlflowClient | None = None) -> 
         If there is no such version, or it was not explained.
     """
     client = client or MlflowClient()
-    return load_outcomes(latest_run(model_uri, client), client)[0]
+    run_id = latest_run(model_uri, client)
+    with impatient(), translate_errors(f"run {run_id!r}"):
+        run = client.get_run(run_id)
+    return load_outcomes(run, client)[0]
 
 
 def load_outcomes(
-    run_id: str, client: MlflowClient
+    run: Run, client: MlflowClient
 ) -> tuple[list[Explanation], list[FailedExplanation]]:
     """Return what a run logged of its instances: explanations and failures.
 
     Raises
     ------
     MlflowLimeError
-        If the run or the file is gone, or the file cannot be read.
+        If the file is gone, or cannot be read.
     """
     from mlflow_lime.report.jsonlines import read_explanations_json
 
-    what = f"the explanations in run {run_id!r}"
-    with tempfile.TemporaryDirectory() as folder:
-        with quiet_downloads(), translate_errors(what):
-            path = mlflow.artifacts.download_artifacts(
-                run_id=run_id,
-                artifact_path=names.EXPLANATIONS_JSON,
-                dst_path=folder,
-                tracking_uri=client.tracking_uri,
-            )
-        return read_explanations_json(Path(path).read_text(encoding="utf-8"))
+    return read_explanations_json(LoggedFiles(run, client).existing(names.EXPLANATIONS_JSON))

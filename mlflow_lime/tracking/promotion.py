@@ -6,7 +6,6 @@ the alias where it was, or moved with its previous holder on record.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -16,12 +15,11 @@ from mlflow_lime.errors import ConfigError, shorten
 from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.versions import ModelVersionRef
 
-__all__ = ["Promotion", "holders_tag", "plan_promotion", "previous_holders"]
+__all__ = ["Promotion", "plan_promotion", "previous_holders"]
 
 _ALIAS = re.compile(r"(?!(?i:latest|v\d+)$)[A-Za-z0-9_-]{1,255}")
 _NOBODY = "no version"
-_RECORD = re.compile(rf"([A-Za-z0-9_-]+)=([^/]*/\d+|{_NOBODY})(?:, |$)")
-"""One entry of the tag; the name of a model holds no slash."""
+_RECORD = f"{names.TAG_GATE_PREVIOUS}."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,12 +58,13 @@ class Promotion:
         return f"{self.ref.name}/{now}" if now else _NOBODY
 
     def record(self) -> None:
-        """Write down on the version who had the alias, beside what is said of other aliases."""
-        name, number = str(self.ref.name), str(self.ref.version)
-        tags = self.client.get_model_version(name, number).tags
-        known = previous_holders(tags.get(names.TAG_GATE_PREVIOUS, ""))
-        text = holders_tag({**known, self.alias: self.previous})
-        self.client.set_model_version_tag(name, number, names.TAG_GATE_PREVIOUS, text)
+        """Write down on the registered model who had the alias before this version.
+
+        Every alias has a tag of its own there, so that nothing else that is written at the same
+        time can take the record away.
+        """
+        said = f"{self.previous}{_before(self.ref)}"
+        self.client.set_registered_model_tag(str(self.ref.name), f"{_RECORD}{self.alias}", said)
 
     def move(self) -> str:
         """Move the alias, and return who has it then, in words, if it is another version."""
@@ -80,26 +79,27 @@ class Promotion:
         return "" if now == self.ref.version else f"{self.ref.name}/{now}" if now else _NOBODY
 
 
-def previous_holders(tag: str) -> dict[str, str]:
-    """Return who had each alias before it was moved to a version, as `holders_tag` wrote it.
+def previous_holders(ref: ModelVersionRef, client: MlflowClient) -> dict[str, str]:
+    """Return who had each alias before it was moved to a version, as `Promotion.record` wrote it.
 
-    Examples
-    --------
-    >>> previous_holders("champion=credit/1, staging=no version")
-    {'champion': 'credit/1', 'staging': 'no version'}
+    Returns
+    -------
+    dict of str to str
+        By alias, such as ``{"champion": "credit/1", "staging": "no version"}``.
     """
-    return dict(_RECORD.findall(tag))
+    if ref.name is None:
+        return {}
+    with impatient(), translate_errors(f"the tags of {ref.name!r}"):
+        tags = client.get_registered_model(ref.name).tags
+    return {
+        key.removeprefix(_RECORD): said.removesuffix(_before(ref))
+        for key, said in tags.items()
+        if key.startswith(_RECORD) and said.endswith(_before(ref))
+    }
 
 
-def holders_tag(holders: Mapping[str, str]) -> str:
-    """Return the tag of a version that says who had each alias before.
-
-    Examples
-    --------
-    >>> holders_tag({"champion": "credit/1", "staging": "no version"})
-    'champion=credit/1, staging=no version'
-    """
-    return ", ".join(f"{alias}={holder}" for alias, holder in holders.items())
+def _before(ref: ModelVersionRef) -> str:
+    return f" before {ref.label}"
 
 
 def plan_promotion(ref: ModelVersionRef, alias: str, client: MlflowClient) -> Promotion:

@@ -38,7 +38,9 @@ from mlflow_lime.tracking.pinned import (
 )
 from mlflow_lime.tracking.pinning import new_reference, read_again
 from mlflow_lime.tracking.questions import Questions, ask, load_scorer, sample_inputs
+from mlflow_lime.tracking.reporting import present_review, was_presented
 from mlflow_lime.tracking.review_runs import experiment_of, find_run, given_run, identity_of, key_of
+from mlflow_lime.tracking.reviewed import Reviewed
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
 __all__ = [
@@ -126,15 +128,18 @@ def review_version(
     client = client or MlflowClient()
     ref = resolve_model(model_uri, client)
     given_run(client)
-    with claim_version(ref, config), _pin_to_use(client, ref, new_set) as pin:
-        if pin is not None:
-            check_digest(pin[0], expected_digest)
-            done = _completed(client, ref, config, pin[0])
-            if done is not None:
-                return done
-        job = _Job(ref, config, client, progress)
-        with quiet_autologging(), quiet_downloads(), translate_errors(f"the review of {ref.label}"):
-            return job.run(pin, expected_digest)
+    with claim_version(ref, config):
+        with _pin_to_use(client, ref, new_set) as pin:
+            review = None
+            if pin is not None:
+                check_digest(pin[0], expected_digest)
+                review = _completed(client, ref, config, pin[0])
+            if review is None:
+                job = _Job(ref, config, client, progress)
+                what = f"the review of {ref.label}"
+                with quiet_autologging(), quiet_downloads(), translate_errors(what):
+                    review = job.run(pin, expected_digest)
+        return _presented(review, config, client)
 
 
 @contextmanager
@@ -153,6 +158,18 @@ def _pin_to_use(client: MlflowClient, ref: ModelVersionRef, new_set: bool) -> It
         if pin is not None:  # another version came first
             claim.close()
         yield pin
+
+
+def _presented(review: Review, config: Config, client: MlflowClient) -> Review:
+    """Return a review whose page is written; one that stands there already is left alone."""
+    if not (config.report.page or config.report.description):
+        return review
+    with impatient(), translate_errors(f"run {review.run_id!r}"):
+        run = client.get_run(review.run_id)
+    if review.repeated and was_presented(run):
+        return review
+    notes = present_review(Reviewed.of_run(review.ref, run), config, client)
+    return replace(review, notes=(*review.notes, *notes))
 
 
 def _journal(ref: ModelVersionRef, identity: str) -> Journal:

@@ -248,8 +248,9 @@ def test_the_real_command_ends_in_0_1_and_2(lime, candidate, environment, tmp_pa
     said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert holder(candidate) == "2"
-    tags = mlflow.MlflowClient().get_model_version(name_of(candidate), "2").tags
-    assert tags[names.TAG_GATE_PREVIOUS] == f"champion={name_of(candidate)}/1"
+    name = name_of(candidate)
+    tags = mlflow.MlflowClient().get_registered_model(name).tags
+    assert tags[f"{names.TAG_GATE_PREVIOUS}.champion"] == f"{name}/1 before {name}/2"
 
 
 def test_ctrl_c_ends_in_130_and_moves_nothing(lime, candidate, environment, tmp_path):

@@ -1,7 +1,10 @@
 """Summaries are text that no name and no number can break."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from mlflow_lime import names
 from mlflow_lime.cli.summary import _failures as failures
 from mlflow_lime.cli.summary import fact, note_lines, run_address, without_credentials
 from mlflow_lime.core.explanation import FailedExplanation
@@ -46,9 +49,15 @@ def test_a_server_is_linked_to(monkeypatch):
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "https://ann:secret@mlflow.example/")
 
     class Client:
-        def get_run(self, run_id):
-            return type("Run", (), {"info": type("Info", (), {"experiment_id": "7"})})
+        def __init__(self, **tags):
+            self.tags = tags
 
-    assert list(run_address(Client(), "abc")) == [
-        "https://mlflow.example/#/experiments/7/runs/abc?workflowType=machine_learning"
-    ]
+        def get_run(self, run_id):
+            info, data = SimpleNamespace(experiment_id="7"), SimpleNamespace(tags=self.tags)
+            return SimpleNamespace(info=info, data=data)
+
+    place, mode = "https://mlflow.example/#/experiments/7/runs/abc", "workflowType=machine_learning"
+    assert list(run_address(Client(), "abc")) == [f"{place}?{mode}"]
+    written = Client(**{names.TAG_REPORT: "written"})
+    page = f"{place}/artifacts/{names.REPORT_PAGE}?{mode}"
+    assert list(run_address(written, "abc")) == [page]

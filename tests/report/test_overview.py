@@ -102,6 +102,30 @@ def test_all_zero_weights_have_no_scale():
     assert "1" not in text
 
 
+def test_of_very_many_instances_two_hundred_stand_for_their_spread():
+    weights = np.random.default_rng(0).normal(size=1000)
+    root = parse(draw_overview([explain(w, names="a") for w in weights], title="t"))
+    drawn = [(x - 411) / 193 * np.abs(weights).max() for _, _, x in dots(root)]
+    assert len(drawn) == 200
+    assert "at most 200 dots a row" in words(root)
+    levels = np.linspace(0, 1, 21)
+    np.testing.assert_allclose(np.quantile(drawn, levels), np.quantile(weights, levels), atol=0.05)
+
+
+def test_a_thousand_instances_take_150_kb():
+    rng = np.random.default_rng(0)
+    many = [explain(*rng.normal(size=30), names=range(30)) for _ in range(1000)]
+    assert len(draw_overview(many, title="t", baseline=many).encode()) < 150_000
+
+
+def test_sixty_instances_are_all_drawn_in_a_small_file():
+    rng = np.random.default_rng(0)
+    some = [explain(*rng.normal(size=30), names=range(30)) for _ in range(60)]
+    svg = draw_overview(some, title="t")
+    assert len(dots(parse(svg))) == 12 * 60
+    assert len(svg.encode()) < 50_000
+
+
 def test_many_instances_and_names_stay_small_and_inside():
     rng = np.random.default_rng(0)
     names = [f"name {j}" for j in range(500)]
@@ -181,3 +205,30 @@ def test_segments_of_images_that_are_not_stored_are_not_compared():
         "images that are not stored" in line
         for line in words(parse(draw_overview([item], title="t")))
     )
+
+
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def test_every_word_can_be_read_on_white():
+    item = explain(0.1, -0.2)
+    root = parse(draw_overview([item], title="t", baseline=[item]))
+    fills = {node.get("fill") for node in root.iter(f"{SVG}text")}
+    assert len(fills) == 4
+    assert all(1.05 / (luminance(fill) + 0.05) >= 4.5 for fill in fills)
+
+
+def test_a_page_can_give_every_colour_of_the_chart_another_one():
+    item = explain(0.1, -0.2, 0.0, names="abc")
+    root = parse(draw_overview([item], title="t", baseline=[item]))
+    plain = [
+        node
+        for node in root.iter()
+        if (node.get("fill") or node.get("stroke")) and not node.get("class")
+    ]
+    assert [node.get("stroke") for node in plain] == ["#9aa4ad"]  # seen on white and on black
+    classes = {node.get("class") for node in root.iter()} - {None}
+    assert classes == {"bg", "ink", "grey", "rule", "to", "off", "mark"}

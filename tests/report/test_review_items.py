@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from mlflow_lime import names
-from mlflow_lime.core.explanation import FailedExplanation
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.report.facts import InstanceFacts
 from mlflow_lime.report.items import File, Metric, Picture, Table, VersionTag
 from mlflow_lime.report.jsonlines import read_explanations_json
 from mlflow_lime.report.review_items import Wanted, review_items
@@ -56,6 +57,7 @@ def test_every_logged_name_is_a_known_one_and_comes_once(explained):
             names.EXPLANATIONS_PARQUET,
             names.CONFIG_FILE,
             names.RECIPE_FILE,
+            names.FACTS_FILE,
             names.INSTANCES_TABLE,
             names.WEIGHTS_TABLE,
             names.OVERVIEW_PICTURE,
@@ -96,15 +98,19 @@ def test_only_what_is_wanted(explained):
 
 @pytest.mark.parametrize(
     ("n_explained", "failed", "status"),
-    [(3, [], "ok"), (3, [FAILED], "1 of 4 failed"), (0, [FAILED], "failed")],
+    [
+        (3, [], "ok, fit 0.58"),
+        (3, [FAILED], "1 of 4 failed, fit 0.58"),
+        (0, [FAILED], "failed"),
+    ],
 )
 def test_the_version_is_tagged_with_what_came_of_it(explained, n_explained, failed, status):
     found = items(explained[:n_explained], failed)
     tags = {item.key: item.value for item in found if isinstance(item, VersionTag)}
     assert tags[names.TAG_VERSION_STATUS] == status
     if n_explained:
-        assert tags[names.TAG_VERSION_FIDELITY] == "0.58"
         assert tags[names.TAG_VERSION_TOP] == "feature 0, feature 1, feature 2"
+        assert len(tags) == 2, "the list of versions has room for three, the gate's among them"
 
 
 def test_when_nothing_was_explained_the_failures_are_still_logged():
@@ -117,15 +123,17 @@ def test_when_nothing_was_explained_the_failures_are_still_logged():
 def test_flat_explanations_have_no_fit_to_tag():
     flat = [make_explanation([make_label([0.0], flat=True, fidelity_r2=float("nan"))])]
     found = items(flat)
-    tags = {item.key for item in found if isinstance(item, VersionTag)}
-    assert names.TAG_VERSION_FIDELITY not in tags
+    tags = {item.key: item.value for item in found if isinstance(item, VersionTag)}
+    assert tags[names.TAG_VERSION_STATUS] == "ok"
     assert "lime/fidelity_r2" not in [i.name for i in found if isinstance(i, Metric)]
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_hostile_names_are_no_obstacle(name):
     hostile = make_explanation([make_label([0.2, 0.1])], names=[name, f"{name}2"], key=name)
-    found = items([hostile], [FailedExplanation(name, name, name)], reasons={name: name})
+    found = items(
+        [hostile], [FailedExplanation(name, name, name)], facts=InstanceFacts({name: name})
+    )
     for item in found:
         if isinstance(item, VersionTag):
             assert len(item.value) <= 200
@@ -143,23 +151,38 @@ def test_images_go_to_the_image_grid_by_the_number_of_their_instance():
         assert picture.size == (350, 350)
 
 
+def test_every_explanation_goes_to_the_image_grid_as_the_picture_that_its_file_holds(explained):
+    found = items([explained[0], explained[2]], [FAILED])
+    pictures = {item.step: item.png for item in found if isinstance(item, Picture)}
+    assert list(pictures) == [0, 2]
+    files = {i.path: i.content for i in found if isinstance(i, File)}
+    for step, png in pictures.items():
+        assert png == files[f"{names.PICTURES}/{step:02d}.png"]
+        with Image.open(io.BytesIO(png)) as picture:
+            assert picture.size == (700, 700)
+
+
+def test_a_picture_has_few_enough_bars_to_be_read_small(monkeypatch):
+    asked = []
+    ours = Explanation.as_figure
+
+    def counted(self, *, top):
+        asked.append(top)
+        return ours(self, top=top)
+
+    monkeypatch.setattr(Explanation, "as_figure", counted)
+    many = make_explanation([make_label([0.1] * 12)])
+    items([many], wanted=Wanted(top=12))
+    items([many], wanted=Wanted(top=3))
+    assert asked == [7, 3]
+
+
 def test_the_image_grid_is_bounded_as_the_pictures_are():
     found = items(images(), wanted=Wanted(max_pictures=1))
     assert len([item for item in found if isinstance(item, Picture)]) == 1
     assert not [
-        item
-        for item in items(images(), wanted=Wanted(pictures=False))
-        if isinstance(item, Picture) or getattr(item, "path", "") == names.EXPLANATIONS_PAGE
+        item for item in items(images(), wanted=Wanted(pictures=False)) if isinstance(item, Picture)
     ]
-
-
-def test_texts_and_images_have_a_page_and_tables_have_none(explained):
-    assert names.EXPLANATIONS_PAGE not in paths(items(explained))
-    for some in (images(), [text_explanation("one two", key="00 #a")]):
-        (page,) = [
-            i for i in items(some) if isinstance(i, File) and i.path == names.EXPLANATIONS_PAGE
-        ]
-        assert page.content.decode().count('role="group"') == len(some)
 
 
 def top_tag(explanations):

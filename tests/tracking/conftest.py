@@ -168,6 +168,7 @@ class Desk:
             "reference": {"count": 5},
             "sampling": {"rows": 32, "max_rows": 32},
             "outputs": {"pictures": False},
+            "report": {"page": False, "compare": False, "description": False},
         }
         for key, value in changes.items():
             both = isinstance(value, dict) and key in sections

@@ -24,6 +24,7 @@ WRITES = (
     "log_batch",
     "set_model_version_tag",
     "set_registered_model_alias",
+    "set_registered_model_tag",
     "set_tag",
 )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import mlflow
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from sklearn.linear_model import LogisticRegression
 
 from mlflow_lime import names
@@ -64,6 +65,13 @@ def test_what_is_logged_stands_on_the_candidate_once(desk, pair):
     assert json.loads(files[names.DRIFT_WEIGHTS_TABLE])["data"]
     tables = json.loads(run.data.tags["mlflow.loggedArtifacts"])
     assert names.DRIFT_INSTANCES_TABLE in {table["path"] for table in tables}
+
+
+def test_a_comparison_is_drawn(desk, pair):
+    figure = compared(desk, pair[1]).as_figure(top=3)
+    written = {text.get_text() for text in figure.findobj(Text)}
+    assert f"{desk.name}/2 against {desk.name}/1" in written
+    assert "x3" in written
 
 
 def test_no_value_is_logged_where_none_may_be_stored(desk, pair):

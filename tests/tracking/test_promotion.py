@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from mlflow_lime import names
 from mlflow_lime.errors import ConfigError
 from mlflow_lime.tracking.gating import gate_version
-from mlflow_lime.tracking.promotion import plan_promotion
-from mlflow_lime.tracking.versions import resolve_model
+from mlflow_lime.tracking.promotion import plan_promotion, previous_holders
+from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("killed_gate.py")
@@ -25,8 +25,11 @@ def aliases(desk):
     return {k: str(v) for k, v in desk.client.get_registered_model(desk.name).aliases.items()}
 
 
-def previous(desk, number):
-    return desk.client.get_model_version(desk.name, str(number)).tags.get(names.TAG_GATE_PREVIOUS)
+CHAMPION = f"{names.TAG_GATE_PREVIOUS}.champion"
+
+
+def previous(desk):
+    return desk.client.get_registered_model(desk.name).tags.get(CHAMPION)
 
 
 @pytest.fixture
@@ -70,14 +73,14 @@ def test_a_kill_before_any_write_leaves_the_alias_or_the_record_of_who_had_it(de
     states = []
     for write in range(1, 40):
         desk.client.set_registered_model_alias(desk.name, "champion", "1")
-        if previous(desk, 2) is not None:
-            desk.client.delete_model_version_tag(desk.name, "2", names.TAG_GATE_PREVIOUS)
+        if previous(desk) is not None:
+            desk.client.delete_registered_model_tag(desk.name, CHAMPION)
         ended = attempts(write)
-        states.append((aliases(desk)["champion"], previous(desk, 2)))
+        states.append((aliases(desk)["champion"], previous(desk)))
         if ended == 0:
             break
         assert ended == SIGKILL
-    recorded = f"champion={desk.name}/1"
+    recorded = f"{desk.name}/1 before {desk.name}/2"
     assert states[-1] == ("2", recorded), "the attempt that was not killed"
     assert set(states) == {("1", None), ("1", recorded), ("2", recorded)}
     assert len(states) >= 6
@@ -100,6 +103,32 @@ def test_other_aliases_stay_where_they_are(desk):
     planned.record()
     assert planned.move() == ""
     assert aliases(desk) == {"other": "1", "champion": "1"}
+
+
+def test_who_had_an_alias_is_read_back_of_the_version_that_it_was_moved_to(desk):
+    refs = [resolve_model(desk.register()) for _ in range(3)]
+    for ref, alias in ((refs[0], "champion"), (refs[1], "champion"), (refs[1], "stage-2")):
+        planned = plan_promotion(ref, alias, desk.client)
+        planned.record()
+        planned.move()
+    assert previous_holders(refs[0], desk.client) == {}, "it has the alias no more"
+    assert previous_holders(refs[1], desk.client) == {
+        "champion": f"{desk.name}/1",
+        "stage-2": "no version",
+    }
+    assert previous_holders(refs[2], desk.client) == {}
+
+
+@pytest.mark.parametrize("name", ["a before b", "a, champion=b", "no version before x"])
+def test_no_name_of_a_model_confuses_the_record(tracking, name):
+    tracking.create_registered_model(name)
+    for number in ("1", "2"):
+        tracking.create_model_version(name, source="file:///nowhere")
+        ref = ModelVersionRef(uri=f"models:/{name}/{number}", name=name, version=number)
+        planned = plan_promotion(ref, "champion", tracking)
+        planned.record()
+        planned.move()
+    assert previous_holders(ref, tracking) == {"champion": f"{name}/1"}
 
 
 def test_a_model_without_a_name_has_no_aliases(desk):

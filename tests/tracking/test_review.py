@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import socket
 import sys
 import time
@@ -431,11 +432,15 @@ def test_an_instance_that_fails_is_recorded_and_the_others_go_on(desk):
     assert review.metrics["lime/instances"] == 2
     assert desk.client.get_run(review.run_id).info.status == "FINISHED"
     tags = desk.client.get_model_version(desk.name, "1").tags
-    assert tags[names.TAG_VERSION_STATUS] == "1 of 3 failed"
+    assert tags[names.TAG_VERSION_STATUS].startswith("1 of 3 failed, fit ")
     table = mlflow.load_table(names.INSTANCES_TABLE, run_ids=[review.run_id])
     assert table["status"].tolist().count("failed") == 1
-    pictures = {path for path in desk.artifacts(review.run_id) if path.endswith(".png")}
-    assert pictures == {f"{names.PICTURES}/00.png", f"{names.PICTURES}/02.png"}
+    files = desk.artifacts(review.run_id)
+    assert {path for path in files if path.startswith(names.PICTURES)} == {
+        f"{names.PICTURES}/00.png",
+        f"{names.PICTURES}/02.png",
+    }
+    assert sorted(steps_in_grid(files)) == [0, 2]
 
 
 def test_when_all_fail_the_run_is_failed_and_says_why(desk):
@@ -550,6 +555,12 @@ def test_a_regression(desk):
     assert load_explanations(review.ref.uri)[0].names == tuple(desk.columns)
 
 
+def steps_in_grid(files):
+    """Return the steps at which MLflow's image grid shows the picture of an instance."""
+    shown = [re.fullmatch(r"images/lime.instance.step.(\d+).*\.webp", path) for path in files]
+    return [int(found[1]) for found in shown if found]
+
+
 # Where things go -----------------------------------------------------------------------------
 
 
@@ -565,13 +576,15 @@ def test_a_review_is_logged_where_mlflow_looks_for_it(desk):
     model = desk.client.get_logged_model(review.ref.model_id)
     linked = {m.key: m for m in model.metrics if m.run_id == source.info.run_id}
     assert {k: m.value for k, m in linked.items()} == review.metrics
-    metric = linked["lime/fidelity_r2"]
+    metric = linked["lime/partial_r2"]
     assert metric.dataset_digest == review.reference_digest[:8]
     assert metric.dataset_name == f"lime reference {review.reference_digest}"
     assert run.inputs.dataset_inputs[0].dataset.name == metric.dataset_name
     assert [m.model_id for m in run.inputs.model_inputs] == [review.ref.model_id]
     assert names.OVERVIEW_PICTURE in desk.artifacts(source.info.run_id)
-    assert set(desk.artifacts(review.run_id)) == {
+    files = desk.artifacts(review.run_id)
+    assert sorted(steps_in_grid(files)) == [0, 1]
+    assert {path for path in files if not path.startswith("images/")} == {
         names.OVERVIEW_PICTURE,
         names.EXPLANATIONS_JSON,
         names.EXPLANATIONS_PARQUET,
@@ -580,6 +593,7 @@ def test_a_review_is_logged_where_mlflow_looks_for_it(desk):
         names.IMPORTANCE_TABLE,
         names.TRUST_FILE,
         names.CONFIG_FILE,
+        names.FACTS_FILE,
         names.RECIPE_FILE,
         f"{names.PICTURES}/00.png",
         f"{names.PICTURES}/01.png",
@@ -588,8 +602,9 @@ def test_a_review_is_logged_where_mlflow_looks_for_it(desk):
         ASSOCIATIONS,
     }
     tags = desk.client.get_model_version(desk.name, "1").tags
-    assert tags[names.TAG_VERSION_STATUS] == "ok"
-    assert float(tags[names.TAG_VERSION_FIDELITY]) == pytest.approx(metric.value, abs=0.006)
+    status, _, fit = tags[names.TAG_VERSION_STATUS].partition(", fit ")
+    assert status == "ok"
+    assert float(fit) == pytest.approx(metric.value, abs=0.006)
     assert tags[names.TAG_VERSION_TOP].startswith("x0, x1")
 
 
@@ -615,6 +630,7 @@ def test_no_pictures_tables_or_tags_where_they_are_not_wanted(desk):
         names.EXPLANATIONS_PARQUET,
         names.TRUST_FILE,
         names.CONFIG_FILE,
+        names.FACTS_FILE,
         names.RECIPE_FILE,
         REFERENCE,
         INPUTS,

@@ -702,7 +702,7 @@ def test_data_that_is_gone_is_asked_for_where_texts_are_not_stored(secret, sklea
 
 def test_texts_are_contents_of_what_is_logged(frame, data, fitted, sklearn_log):
     done = review(sklearn_log(fitted), data=data, outputs={"pictures": True})
-    page = artifacts(done.run_id)[names.EXPLANATIONS_PAGE].decode()
+    page = artifacts(done.run_id)[names.REPORT_PAGE].decode()
     for explanation in done.explanations:
         (content,) = explanation.contents
         assert isinstance(content, TextContent)

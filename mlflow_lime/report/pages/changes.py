@@ -1,0 +1,164 @@
+"""What changed since another version: parts and instances, most changed first."""
+
+import math
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from mlflow_lime.compare.drift import Drift, InstanceDrift
+from mlflow_lime.report.pages.axis import MARKS, Axis, Lane
+from mlflow_lime.report.pages.content import Content, Other
+from mlflow_lime.report.wording import chance, cut, number, r2, score, signed, sizes
+
+__all__ = ["changes_views"]
+
+_PARTS = 12
+_INSTANCES = 12
+_SHIFTS = 3
+_NAME = 40
+_PART = 90
+
+
+def changes_views(content: Content) -> list[dict[str, Any]]:
+    """Return what the template shows of each other version, as cleaned strings."""
+    return [
+        _view(content, other, MARKS[place % len(MARKS)])
+        for place, other in enumerate(content.others)
+    ]
+
+
+def _view(content: Content, other: Other, mark: str) -> dict[str, Any]:
+    drift = other.drift
+    return {
+        "name": cut(other.side.name, _NAME),
+        "own": cut(content.side.name, _NAME),
+        "mark": mark,
+        "why_not": cut(other.why_not or "they have no instance in common", 300),
+        "known": drift is not None,
+        "facts": _facts(drift) if drift else [],
+        "parts": _parts(drift) if drift else [],
+        "more_parts": max(0, len(drift.parts) - _PARTS) if drift else 0,
+        "instances": _instances(drift) if drift else [],
+        "more_instances": max(0, _n_changed(drift) - _INSTANCES) if drift else 0,
+        "left_out": _left_out(drift) if drift else "",
+    }
+
+
+def _n_changed(drift: Drift) -> int:
+    return sum(item.changed or item.answer_changed for item in drift.compared)
+
+
+def _facts(drift: Drift) -> list[tuple[str, str]]:
+    """Return the comparison in figures: what is counted, and how many."""
+    compared = drift.compared
+    n = len(compared)
+    if not n:
+        return [("compared", f"0 of {_total(drift)} instances")]
+    changed = sum(item.changed for item in compared)
+    same = sum(item.same_answer_new_reason for item in compared)
+    overlaps = [item.topk_overlap for item in compared if math.isfinite(item.topk_overlap)]
+    ranks = [item.rank_agreement for item in compared if math.isfinite(item.rank_agreement)]
+    verdict = "changed" if drift.alarm else "not changed beyond noise"
+    return [
+        ("as a whole", f"{verdict} ({chance(drift.p_value)})"),
+        ("compared", f"{n} of {_total(drift)} instances"),
+        ("other answers", f"{sum(item.answer_changed for item in compared)} of {n}"),
+        ("other reasons", f"{changed} of {n}"),
+        ("same answer, other reasons", f"{same} of {n}"),
+        ("overlap of the top parts", r2(sum(overlaps) / len(overlaps)) if overlaps else "n/a"),
+        ("rank agreement", r2(sum(ranks) / len(ranks)) if ranks else "n/a"),
+    ]
+
+
+def _total(drift: Drift) -> int:
+    return len(drift.instances) + len(drift.missing)
+
+
+def _parts(drift: Drift) -> list[dict[str, Any]]:
+    """Return the parts whose importance changed most, before and after on one axis."""
+    shown = sorted(drift.parts, key=lambda part: (not part.changed, -abs(part.change)))[:_PARTS]
+    axis = Axis.from_zero(value for part in shown for value in (part.before, part.after))
+    before_and_after = sizes([value for part in shown for value in (part.before, part.after)])
+    changes = signed([value for p in shown for value in (p.change, p.low, p.high)])
+    return [
+        {
+            "name": cut(part.name, _PART),
+            "before": before_and_after[2 * i],
+            "after": before_and_after[2 * i + 1],
+            "change": changes[3 * i].replace("-", "−"),
+            "limits": " to ".join(changes[3 * i + 1 : 3 * i + 3]).replace("-", "−"),
+            "changed": part.changed,
+            "svg": _drawn(axis, part.after, part.before),
+        }
+        for i, part in enumerate(shown)
+    ]
+
+
+def _instances(drift: Drift) -> list[dict[str, Any]]:
+    """Return the instances that changed most, each with its most changed weights."""
+    changed = [item for item in drift.compared if item.changed or item.answer_changed]
+    changed.sort(key=lambda item: (not item.changed, -item.total_change))
+    shown = changed[:_INSTANCES]
+    axis = Axis.around_zero(
+        float(value)
+        for item in shown
+        for values in (item.before, item.after)
+        for value in values[item.order()[:_SHIFTS]]
+    )
+    return [
+        {
+            "key": cut(item.key, 60),
+            "answer": _answer(item),
+            "answer_changed": item.answer_changed,
+            "output": f"{_label(item)} {_output(item.prediction_before)} → "
+            f"{_output(item.prediction_after)}",
+            "overlap": r2(item.topk_overlap),
+            "agreement": r2(item.rank_agreement),
+            "shifts": [_shift(item, int(j), axis) for j in item.order()[:_SHIFTS]],
+        }
+        for item in shown
+    ]
+
+
+def _label(item: InstanceDrift) -> str:
+    return "prediction" if item.label == "value" else f"P({cut(item.label, _NAME)})"
+
+
+def _output(value: float) -> str:
+    return score(value) if 0 <= value <= 1 else number(value)
+
+
+def _answer(item: InstanceDrift) -> str:
+    if item.answer_changed:
+        return f"{cut(item.answer_before, _NAME)} → {cut(item.answer_after, _NAME)}"
+    return cut(item.answer_after, _NAME)
+
+
+def _shift(item: InstanceDrift, part: int, axis: Axis) -> dict[str, Any]:
+    before, after = float(item.before[part]), float(item.after[part])
+    texts = [text.replace("-", "−") for text in signed([before, after])]
+    return {
+        "name": cut(item.parts[part], _PART),
+        "before": texts[0],
+        "after": texts[1],
+        "changed": bool(item.discovered[part]),
+        "svg": _drawn(axis, after, before),
+    }
+
+
+def _drawn(axis: Axis, after: float, before: float) -> Markup:
+    words = escape(f"{number(before)} before, {number(after)} now")
+    return Markup(axis.draw(Lane(after), [Lane(before)], words))  # numbers and escaped words
+
+
+def _left_out(drift: Drift) -> str:
+    """Return why instances were not compared, in one sentence."""
+    untrusted = [item for item in drift.instances if item.untrusted]
+    pieces = []
+    if untrusted:
+        first = untrusted[0]
+        pieces.append(f"{len(untrusted)} left out, such as {first.key}: {first.untrusted}")
+    if drift.missing:
+        key, why = next(iter(drift.missing.items()))
+        pieces.append(f"{len(drift.missing)} missing, such as {key}: {why}")
+    return cut("; ".join(pieces), 400)
