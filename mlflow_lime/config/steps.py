@@ -65,7 +65,9 @@ class Conditions(Section):
     )
     models: Names = Field(default=(), description="Names or shell patterns of registered models.")
     alias: Names = Field(default=(), description="One of these aliases points to the version.")
-    tag: Tags = Field(default_factory=dict, description="Tags of the version, and their values.")
+    tag: Tags = Field(
+        default_factory=dict, description="Tags of the version, and shell patterns of their values."
+    )
 
 
 class _Entry(Section):

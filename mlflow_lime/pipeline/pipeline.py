@@ -162,7 +162,7 @@ def why_not(
         return f"no alias {_listed(when.alias)} points to {ref.label}"
     for key, wanted in when.tag.items():
         found = ref.tags.get(key)
-        if found != wanted:
+        if found is None or not fnmatchcase(found, wanted):
             has = "is not set" if found is None else f"is {shorten(found)}"
             return f"tag {key} of {ref.label} {has}, not {shorten(wanted)}"
     return ""

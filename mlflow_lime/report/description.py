@@ -20,7 +20,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlflow_lime.report.markdown import as_prose
+from mlflow_lime.report.markdown import as_code, as_prose
 from mlflow_lime.report.pages.numbers import MainNumber
 from mlflow_lime.report.pages.summary import Summary
 from mlflow_lime.report.wording import cut
@@ -71,8 +71,9 @@ class Link:
     text: str
     target: str
 
-    def __str__(self) -> str:
-        return f"[{as_prose(cut(self.text, _LONGEST_NAME))}]({self.target})"
+    def written(self, names: Sequence[str] = ()) -> str:
+        """Return the link; names of versions in its text stay together."""
+        return f"[{as_prose(cut(self.text, _LONGEST_NAME), names)}]({self.target})"
 
 
 # Composing
@@ -85,6 +86,7 @@ def compose_block(
     report: Link | None = None,
     links: Sequence[Link] = (),
     picture: str = "",
+    names: Sequence[str] = (),
 ) -> str:
     """Return the block of a review in Markdown, its most important lines first.
 
@@ -100,6 +102,8 @@ def compose_block(
         What else there is to see.
     picture : str, optional
         Address of the overview.
+    names : sequence of str
+        What the versions are called in the texts, which then stays together.
 
     Returns
     -------
@@ -107,9 +111,13 @@ def compose_block(
         Lines of Markdown in which nothing that came from data has a meaning.
     """
     sign = _SIGNS.get(summary.level, "")
-    lines = [f"{sign} LIME: {as_prose(cut(summary.headline, _LONGEST_HEADLINE))}".strip()]
-    lines += [f"**{report}**"] if report else []
-    lines += [" · ".join(map(str, links))] if links else []
+    headline = as_prose(cut(summary.headline, _LONGEST_HEADLINE), names)
+    lines = [f"{sign} LIME: {headline}".strip()]
+    lines += [f"**{report.written(names)}**"] if report else []
+    lines += [" · ".join(link.written(names) for link in links)] if links else []
+    since = next((number.since for number in numbers if number.since), "")
+    if since:
+        lines += ["", f"Numbers, with their change since {as_code(since)}:"]
     lines += ["", *map(_number_line, numbers)] if numbers else []
     lines += ["", f"![LIME overview]({picture})"] if picture else []
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from mlflow_lime.report.wording import (
     TOWARDS,
     caveat,
     direction_words,
+    fit,
     headline,
     number,
     predicted_label,
@@ -155,7 +156,7 @@ def _write_head(figure: Figure, explanation: Explanation, label: LabelExplanatio
 
 
 def _fit_line(explanation: Explanation, label: LabelExplanation) -> str:
-    pieces = [f"held-out R² {r2(label.fidelity_r2)}"]
+    pieces = [f"fit {r2(fit(label))}"]
     predicted = predicted_label(explanation)
     if predicted is not None and predicted != label.index:
         name, value = explanation.class_names[predicted], explanation.scores[predicted]

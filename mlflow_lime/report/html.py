@@ -13,6 +13,7 @@ from mlflow_lime.report.wording import (
     caveat,
     cut,
     direction_words,
+    fit,
     headline,
     number,
     r2,
@@ -75,7 +76,7 @@ def _view(explanation: Explanation, label: LabelExplanation, *, top: int) -> dic
     return {
         "key": cut(explanation.key, 60),
         "headline": headline(explanation, label),
-        "fidelity": r2(label.fidelity_r2),
+        "fit": r2(fit(label)),
         "warning": caveat(label),
         "outputs": _outputs(explanation, label),
         "more_outputs": max(0, len(explanation.scores) - _MAX_OUTPUTS),
@@ -149,6 +150,7 @@ def _footer(explanation: Explanation, label: LabelExplanation) -> str:
     pieces = [
         f"weights in {units(explanation)} per part",
         f"surrogate {surrogate}",
+        f"R² {r2(label.fidelity_r2)}",
         f"{explanation.rows:,} rows",
         "no sampling error" if explanation.exact else f"stability {r2(label.stability_topk)}",
     ]

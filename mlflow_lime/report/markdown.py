@@ -1,6 +1,7 @@
 """Text from data in Markdown: it stays text, whatever it contains."""
 
 import re
+from collections.abc import Iterable
 
 from mlflow_lime.report.wording import clean
 
@@ -32,15 +33,30 @@ def as_code(text: str) -> str:
     return f"<code>{escaped}</code>"
 
 
-def as_prose(text: str) -> str:
+def as_prose(text: str, names: Iterable[str] = ()) -> str:
     """Return a sentence whose words and numbers stay, and whose names and signs become code.
+
+    Parameters
+    ----------
+    text : str
+    names : iterable of str
+        What stays together where it occurs, such as the name of a version that has spaces in it.
 
     Examples
     --------
     >>> as_prose("the part <b> carries 3 of 4 (see lime/weights.json).")
     'the part `<b>` carries 3 of 4 (see `lime/weights.json`).'
+    >>> as_prose("since my credit/6, worse", ["my credit/6"])
+    'since `my credit/6`, worse'
     """
-    return " ".join(_word(word) for word in clean(text).split(" "))
+    whole = sorted({clean(name) for name in names} - {""}, key=len, reverse=True)
+    if not whole:
+        return " ".join(_word(word) for word in clean(text).split(" "))
+    pieces = re.split(f"({'|'.join(map(re.escape, whole))})", clean(text))
+    return "".join(
+        as_code(piece) if piece in whole else " ".join(map(_word, piece.split(" ")))
+        for piece in pieces
+    )
 
 
 def _word(word: str) -> str:

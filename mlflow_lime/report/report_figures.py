@@ -34,6 +34,7 @@ from mlflow_lime.report.wording import (
     AGAINST,
     TOWARDS,
     direction_words,
+    fit,
     headline,
     number,
     r2,
@@ -173,8 +174,8 @@ def _draw_dots(sheet: Sheet, rows: Sequence[DotRow], limit: float) -> None:
         xs = [_x(dot.weight, limit) for dot in drawn]
         for dot, x, shift in zip(drawn, xs, spread(xs, radius, _ROW), strict=True):
             groups.setdefault((dot.fit, dot.color), []).append((x, _y(j) + shift))
-    for (fit, color), places in sorted(groups.items()):  # good fits lie on top
-        sheet.dots(places, radius=radius, color=color, opacity=OPACITIES[fit])
+    for (quarter, color), places in sorted(groups.items()):  # good fits lie on top
+        sheet.dots(places, radius=radius, color=color, opacity=OPACITIES[quarter])
     for j, row in enumerate(rows):
         if row.baseline is not None:
             sheet.diamond(_x(row.baseline, limit), _y(j), 6, color=INK)
@@ -211,10 +212,10 @@ def _draw_pictures(sheet: Sheet, plan: GridPlan) -> None:
         pixels = overlay(content, label, side=2 * side, limit=plan.limit)
         height, width = (length / 2 for length in pixels.shape[:2])
         sheet.show(pixels, x + (side - width) / 2, y + (side - height) / 2, width, height)
-        fit = "flat" if label.flat else f"R² {r2(label.fidelity_r2)}"
+        told = "flat" if label.flat else f"fit {r2(fit(label))}"
         sheet.write(item.key, x, y + side + 16, color=INK, width=side)
         sheet.write(headline(item, label), x, y + side + 32, color=GREY, width=side)
-        sheet.write(fit, x, y + side + 48, color=GREY)
+        sheet.write(told, x, y + side + 48, color=GREY)
     first, y = plan.cells[0][0], plan.bottom + 14
     against, towards = direction_words(first)
     end = number(float(f"{plan.limit:.2g}"))

@@ -11,6 +11,7 @@ from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelEx
 from mlflow_lime.report.wording import (
     POOR_FIT,
     clean,
+    fit,
     number,
     predicted_label,
     r2,
@@ -94,7 +95,7 @@ def one_line(explanation: Explanation, *, top: int = 3) -> str:
     Returns
     -------
     str
-        Such as ``"malignant 0.69, R² 0.58: +0.120 worst radius · -0.050 mean area"``.
+        Such as ``"malignant 0.69, fit 0.58: +0.120 worst radius · -0.050 mean area"``.
     """
     label = explanation.labels[0]
     shown = label.order()[:top]
@@ -103,8 +104,8 @@ def one_line(explanation: Explanation, *, top: int = 3) -> str:
         f"{weight} {clean(explanation.names[j])}" for j, weight in zip(shown, weights, strict=True)
     ]
     value = number if explanation.mode == "regression" else score
-    fit = "flat" if label.flat else f"R² {r2(label.fidelity_r2)}"
-    head = f"{clean(label.label)} {value(label.prediction)}, {fit}"
+    told = "flat" if label.flat else f"fit {r2(fit(label))}"
+    head = f"{clean(label.label)} {value(label.prediction)}, {told}"
     return f"{head}: {' · '.join(heaviest)}" if heaviest else head
 
 
@@ -136,7 +137,7 @@ def instances_table(
     DataFrame
         ``instance``, ``explanation``, ``prediction``, ``probability`` or ``value``,
         ``true_label``, ``fidelity_r2``, ``chosen_because``, ``local_gap``, ``stability_topk``,
-        ``rows``, ``converged``, ``status``: ok, low R², flat or failed.
+        ``rows``, ``converged``, ``status``: ok, poor fit, flat or failed.
     """
     rows = [_explained_row(item) for item in explanations]
     rows += [_failed_row(item) for item in failed]
@@ -184,7 +185,7 @@ def _prediction(explanation: Explanation) -> tuple[str | None, float]:
 def _status(label: LabelExplanation) -> str:
     if label.flat:
         return "flat"
-    return "ok" if label.fidelity_r2 >= POOR_FIT else "low R²"
+    return "ok" if fit(label) >= POOR_FIT else "poor fit"
 
 
 def weights_table(explanations: Sequence[Explanation], *, top: int | None = None) -> pd.DataFrame:

@@ -40,6 +40,7 @@ def version_block(content: Content, *, picture: bool = True) -> str:
         report=Link("Open the report", artifact_link(place, names.REPORT_PAGE)) if place else None,
         links=_links(side, other) if other else (),
         picture=picture_source(place.run_id, names.OVERVIEW_PICTURE) if place and picture else "",
+        names=[side.name, *(item.side.name for item in content.others)],
     )
 
 
@@ -60,7 +61,7 @@ def _links(side: Side, other: Side) -> list[Link]:
     instances = instances_link([mine, theirs])
     if instances is not None:
         links.append(Link(f"Instance by instance, beside {other.name}", instances))
-    links.append(Link("Pictures side by side", pictures_link([mine, theirs])))
+    links.append(Link("Pictures side by side", pictures_link([theirs, mine])))
     own, former = (_VERSION.fullmatch(item.provenance.get("model", "")) for item in (side, other))
     runs = [item.provenance.get("source run", "") for item in (side, other)]
     if own and former and own["name"] == former["name"] and all(runs) and own != former:

@@ -212,7 +212,7 @@ HOSTILE = [
 def hostile_block(source):
     return compose_block(
         Summary("stop", f"Stop: {' and '.join(HOSTILE)}", ()),
-        [MainNumber("x", name, name, "0.1", "", "", "", None) for name in HOSTILE],
+        [MainNumber("x", name, name, "0.1", "", "+0.1", name, "", None) for name in HOSTILE],
         report=Link("Open the report", "#/a"),
         links=[Link(name, "#/b") for name in HOSTILE],
         picture=source,

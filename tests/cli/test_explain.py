@@ -47,7 +47,8 @@ def test_the_summary_says_what_was_found_and_where_it_is(lime, model, store):
     (run_id,) = re.findall(r"Logged to run (\w{32})", result.output)
     run = mlflow.MlflowClient().get_run(run_id)
     assert run.data.tags[names.TAG_STATUS] == "completed"
-    path = f"#/experiments/{store.experiment}/runs/{run_id}?workflowType=machine_learning"
+    page = f"#/experiments/{store.experiment}/runs/{run_id}/artifacts/{names.REPORT_PAGE}"
+    path = f"{page}?workflowType=machine_learning"
     assert path in result.output
     assert f"mlflow ui --backend-store-uri {store.uri}" in result.output
 

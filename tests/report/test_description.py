@@ -151,10 +151,11 @@ NUMBERS = (
         value="0.58",
         interval="0.51 to 0.64",
         change="+0.02",
+        since="credit/1",
         tone="better",
         share=0.58,
     ),
-    MainNumber("accuracy", "accuracy", "", "0.91", "", "", "", None),
+    MainNumber("accuracy", "accuracy", "", "0.91", "", "", "", "", None),
 )
 """Two of the five."""
 
@@ -175,10 +176,18 @@ def test_the_block_tells_verdict_links_numbers_and_picture():
     assert lines[0] == "⚠ LIME: Look closer: age relies on age"
     assert lines[1].startswith("**[Open the report](#/experiments/1/")
     assert lines[2] == "[age and age, instance by instance](#/a) · [pictures](#/b)"
-    assert lines[4] == "- fit (median): **0.58** (0.51 to 0.64), +0.02"
-    assert lines[5] == "- accuracy: **0.91**"
+    assert lines[4] == "Numbers, with their change since `credit/1`:"
+    assert lines[6] == "- fit (median): **0.58** (0.51 to 0.64), +0.02"
+    assert lines[7] == "- accuracy: **0.91**"
     picture = "![LIME overview](get-artifact?path=lime_overview.svg&run_uuid=ab)"
     assert lines[-1] == picture
+
+
+def test_the_name_of_a_version_stays_together():
+    name = "credit (small loans)/1"
+    lines = composed(name, names=[name]).splitlines()
+    assert lines[0] == f"⚠ LIME: Look closer: `{name}` relies on `{name}`"
+    assert lines[2].startswith(f"[`{name}` and `{name}`, instance by instance](#/a)")
 
 
 def test_a_block_without_links_numbers_and_picture_is_its_verdict():

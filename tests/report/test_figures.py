@@ -62,7 +62,7 @@ def test_head_names_instance_prediction_and_fidelity():
     assert head(draw(make_label([0.2]))) == [
         "03 #21cc2b",
         "P(malignant) = 0.69",
-        "held-out R² 0.58",
+        "fit 0.58",
     ]
 
 

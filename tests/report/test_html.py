@@ -84,7 +84,7 @@ def test_dark_mode_keeps_an_opaque_background():
 def test_it_tells_prediction_classes_fidelity_and_notes():
     words = text(render(make_label([0.1]), notes=("one column is constant",)))
     for expected in (
-        "P(malignant) = 0.69", "R² 0.58", "malignant (explained)", "benign", "0.31",
+        "P(malignant) = 0.69", "fit 0.58", "malignant (explained)", "benign", "0.31",
         "+0.100", "one column is constant", "1,024 rows", "surrogate 0.66",
     ):  # fmt: skip
         assert expected in words

@@ -181,7 +181,7 @@ def test_images_are_pictures_instead_of_rows():
     root = parse(draw_overview(items, title="t"))
     assert len(list(root.iter(f"{SVG}image"))) == 3
     text = words(root)
-    assert {"00 #a", "01 #a", "02 #a", "R² 0.58"} <= set(text)
+    assert {"00 #a", "01 #a", "02 #a", "fit 0.58"} <= set(text)
     assert not [line for line in text if "segment 1" in line or "mean |w|" in line]
 
 

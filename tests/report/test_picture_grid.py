@@ -61,7 +61,7 @@ def test_each_picture_tells_its_instance_prediction_and_fit():
     words = [
         node.text for node in parse(draw_picture_grid([explain(0.1, 0, 0, 0)], 0)).iter("text")
     ]
-    assert words[:3] == ["03 #21cc2b", "P(malignant) = 0.69", "R² 0.58"]
+    assert words[:3] == ["03 #21cc2b", "P(malignant) = 0.69", "fit 0.58"]
 
 
 def test_photos_stay_small():

@@ -85,7 +85,7 @@ def test_images_are_pictures_instead_of_rows():
     items = [image_explanation(quarters(), [0.1, -0.4, 0, 0], key=f"{i:02d} #a") for i in range(14)]
     figure = draw_overview_figure(items, title="t")
     assert len(figure.axes[0].images) == 12
-    assert {"00 #a", "R² 0.58", "first 12 of 14", "towards, +0.4"} <= set(written(figure))
+    assert {"00 #a", "fit 0.58", "first 12 of 14", "towards, +0.4"} <= set(written(figure))
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def is_plain(table):
 
 def test_one_line_names_prediction_fit_and_heaviest_parts():
     item = make_explanation([make_label([0.04, -0.051, 0.001, 0.0])], names="abcd")
-    assert one_line(item) == "malignant 0.69, R² 0.58: -0.0510 b · +0.0400 a · +0.0010 c"
+    assert one_line(item) == "malignant 0.69, fit 0.58: -0.0510 b · +0.0400 a · +0.0010 c"
 
 
 def test_instances_have_the_columns_in_order():
@@ -88,8 +88,8 @@ def test_failed_instances_stand_at_the_end_with_their_reason():
     ("changes", "status"),
     [
         ({"flat": True, "fidelity_r2": math.nan}, "flat"),
-        ({"fidelity_r2": 0.01}, "low R²"),
-        ({"fidelity_r2": math.nan}, "low R²"),
+        ({"fidelity_r2": 0.01}, "poor fit"),
+        ({"fidelity_r2": math.nan}, "poor fit"),
     ],
 )
 def test_status_tells_what_to_mistrust(changes, status):

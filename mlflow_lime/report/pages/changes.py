@@ -1,6 +1,7 @@
 """What changed since another version: parts and instances, most changed first."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -105,6 +106,14 @@ def _instances(drift: Drift) -> list[dict[str, Any]]:
         for values in (item.before, item.after)
         for value in values[item.order()[:_SHIFTS]]
     )
+    texts = iter(
+        signed(
+            float(value)
+            for item in shown
+            for j in item.order()[:_SHIFTS]
+            for value in (item.before[j], item.after[j])
+        )
+    )
     return [
         {
             "key": cut(item.key, 60),
@@ -114,7 +123,7 @@ def _instances(drift: Drift) -> list[dict[str, Any]]:
             f"{_output(item.prediction_after)}",
             "overlap": r2(item.topk_overlap),
             "agreement": r2(item.rank_agreement),
-            "shifts": [_shift(item, int(j), axis) for j in item.order()[:_SHIFTS]],
+            "shifts": [_shift(item, int(j), axis, texts) for j in item.order()[:_SHIFTS]],
         }
         for item in shown
     ]
@@ -134,13 +143,12 @@ def _answer(item: InstanceDrift) -> str:
     return cut(item.answer_after, _NAME)
 
 
-def _shift(item: InstanceDrift, part: int, axis: Axis) -> dict[str, Any]:
+def _shift(item: InstanceDrift, part: int, axis: Axis, texts: Iterator[str]) -> dict[str, Any]:
     before, after = float(item.before[part]), float(item.after[part])
-    texts = [text.replace("-", "−") for text in signed([before, after])]
     return {
         "name": cut(item.parts[part], _PART),
-        "before": texts[0],
-        "after": texts[1],
+        "before": next(texts).replace("-", "−"),
+        "after": next(texts).replace("-", "−"),
         "changed": bool(item.discovered[part]),
         "svg": _drawn(axis, after, before),
     }

@@ -62,7 +62,9 @@ class MainNumber:
     title, unit : str
         What a person calls it, and what exactly it is.
     value, interval, change : str
-        ``"0.83"``, ``"0.79 to 0.87"``, ``"+0.02 since credit/6"``; empty where unknown.
+        ``"0.83"``, ``"0.79 to 0.87"``, ``"+0.02"`` or ``"no change"``; empty where unknown.
+    since : str
+        The version that the change is counted from; empty where there is no change to tell.
     tone : {"", "better", "worse"}
         What the change means, where it is beyond its intervals.
     share : float or None
@@ -75,6 +77,7 @@ class MainNumber:
     value: str
     interval: str
     change: str
+    since: str
     tone: Tone
     share: float | None
 
@@ -177,6 +180,7 @@ def _number(
 ) -> MainNumber:
     own = _estimate(side, name)
     before = _estimate(other, name) if other else None
+    change = _change(own, before) if before else ""
     share = own.value if 0 <= own.value <= 1 else None
     return MainNumber(
         name=name,
@@ -184,7 +188,8 @@ def _number(
         unit=unit,
         value=_digits(own.value),
         interval=_interval(own),
-        change=_change(own, before, other.name) if before and other else "",
+        change=change,
+        since=cut(other.name, 40) if other and change else "",
         tone=_tone(own, before, direction) if before else "",
         share=share,
     )
@@ -200,13 +205,12 @@ def _interval(item: Estimate) -> str:
     return f"{_digits(item.low)} to {_digits(item.high)}".replace("-", "−")
 
 
-def _change(own: Estimate, before: Estimate, name: str) -> str:
+def _change(own: Estimate, before: Estimate) -> str:
     difference = own.value - before.value
     if not math.isfinite(difference):
         return ""
     text = f"{round(difference, 2) + 0.0:+.2f}" if abs(difference) < 10 else signed([difference])[0]
-    since = f"since {cut(name, 40)}"
-    return f"no change {since}" if text == "+0.00" else f"{text.replace('-', '−')} {since}"
+    return "no change" if text == "+0.00" else text.replace("-", "−")
 
 
 def _tone(own: Estimate, before: Estimate, direction: int) -> Tone:

@@ -47,14 +47,16 @@ def test_there_are_five_with_their_intervals():
 
 def test_a_change_beyond_both_intervals_is_called_better_or_worse():
     found = by_title(Content(NEW, (Other(OLD),)))
-    assert (found["fit"].tone, found["fit"].change) == ("worse", "−0.20 since credit/6")
+    assert (found["fit"].tone, found["fit"].change) == ("worse", "−0.20")
     assert found["fit, worst tenth"].tone == ""
-    assert (found["accuracy"].tone, found["accuracy"].change) == ("better", "+0.10 since credit/6")
-    assert found["stability"].change == ""
+    assert (found["accuracy"].tone, found["accuracy"].change) == ("better", "+0.10")
+    assert (found["stability"].change, found["stability"].since) == ("", "")
+    assert found["fit"].since == "credit/6"
 
 
 def test_no_change_is_said_so():
-    assert by_title(Content(NEW, (Other(NEW),)))["fit"].change == "no change since credit/7"
+    fit = by_title(Content(NEW, (Other(NEW),)))["fit"]
+    assert (fit.change, fit.since) == ("no change", "credit/7")
 
 
 def test_an_error_that_grows_is_worse():
