@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,11 @@ def numbered_parts(
 
 
 def text_view(
-    content: TextContent, explanation: Explanation, label: LabelExplanation
+    content: TextContent,
+    explanation: Explanation,
+    label: LabelExplanation,
+    *,
+    limit: float | None = None,
 ) -> dict[str, Any]:
     """Return what a template shows of one text: its stretches, marked where a part surely weighs.
 
@@ -71,14 +75,17 @@ def text_view(
         The explained instance.
     label : LabelExplanation
         The surrogate to show; its parts are those of the explanation.
+    limit : float, optional
+        Absolute weight of the strongest mark, in units of the output; the largest one of the
+        surrogate by default.
     """
-    sure = is_sure(label)
+    marks = _marks(label, is_sure(label), limit or largest(label.weights))
     return {
         "kind": "text",
         "column": cut(content.column, 60),
         "length": f"{len(content.text):,}",
-        "any": bool(sure[content.parts].any()),
-        "runs": list(_runs(content, explanation, label, sure)),
+        "any": any(part in marks for part in content.parts.tolist()),
+        "runs": list(_runs(content, explanation, label, marks)),
     }
 
 
@@ -86,10 +93,9 @@ def _runs(
     content: TextContent,
     explanation: Explanation,
     label: LabelExplanation,
-    sure: NDArray[np.bool_],
+    marks: Mapping[int, tuple[str, str, str]],
 ) -> Iterator[dict[str, str]]:
     """Yield the text in stretches, marked where a part is surely not zero."""
-    marks = _marks(label, sure)
     against, towards = direction_words(explanation)
     heaviest = set(label.order()[:_SPOKEN].tolist())
     position = 0
@@ -114,15 +120,17 @@ def _run(text: str, *, css: str = "", title: str = "", spoken: str = "") -> dict
     return {"text": clean_lines(text), "css": css, "title": title, "spoken": spoken}
 
 
-def _marks(label: LabelExplanation, sure: NDArray[np.bool_]) -> dict[int, tuple[str, str, str]]:
+def _marks(
+    label: LabelExplanation, sure: NDArray[np.bool_], limit: float
+) -> dict[int, tuple[str, str, str]]:
     """Return style, weight and interval of each part that is marked."""
     parts = np.flatnonzero(sure)
     weights, low, high = label.weights[parts], label.low[parts], label.high[parts]
     texts = [text.replace("-", "−") for text in signed([*weights, *low, *high])]
-    n, limit = len(parts), largest(label.weights)
+    n = len(parts)
     marks = {}
     for j, part in enumerate(parts.tolist()):
-        step = max(1, round(_STEPS * abs(float(weights[j])) / limit))
+        step = min(_STEPS, max(1, round(_STEPS * abs(float(weights[j])) / limit)))
         style = f"{'t' if weights[j] > 0 else 'a'}{step}"
         interval = f"{texts[n + j]} to {texts[2 * n + j]}" if low[j] != high[j] else ""
         marks[part] = (style, texts[j], interval)

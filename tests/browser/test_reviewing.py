@@ -112,6 +112,8 @@ def test_the_report_is_filtered_and_expanded_in_the_sandbox_without_an_error(
         assert not any(card.get_attribute("open") for card in cards(page))
         page.find("#expand").click()
         assert all(card.get_attribute("open") for card in cards(page))
+        page.driver.execute_script("document.querySelector('#cards').scrollIntoView()")
+        page.keep("report_instances")
         page.find("#search").send_keys(keys[3])
         page.until(lambda _: len(cards(page)) == 1, "one card")
         assert cards(page)[0].get_attribute("data-key") == keys[3]
@@ -125,6 +127,10 @@ def test_the_report_is_filtered_and_expanded_in_the_sandbox_without_an_error(
         choose(page, "#filter-class", 0)
         choose(page, "#sort", 1)
         assert len(cards(page)) == len(keys)
+        page.find("#search").send_keys("nothing is called so")
+        page.until(lambda _: not cards(page), "no card")
+        page.find("#start-over").click()
+        page.until(lambda _: len(cards(page)) == len(keys), "every card after a reset")
         page.find("#theme").click()
         page.keep("report_other_theme")
         assert page.errors() == []

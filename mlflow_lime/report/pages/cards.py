@@ -239,10 +239,11 @@ class _Instances:
         views = []
         for content in item.contents:
             if isinstance(content, TextContent):
-                view = text_view(content, item, own)
                 first = others[0] if others else None
+                limit = max(largest(label.weights) for label in (own, first) if label)
+                view = text_view(content, item, own, limit=limit)
                 # The text of the baseline is the same; only its marks differ.
-                view["before"] = text_view(content, item, first) if first else None
+                view["before"] = text_view(content, item, first, limit=limit) if first else None
                 views.append(view)
             else:
                 views.append(self._images(content, item, [own, *others[:1]]))
