@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlflow import MlflowClient
@@ -261,3 +261,7 @@ def _log(items: list[Item], review: Reviewed, client: MlflowClient) -> None:
             dataset_digest=review.reference_digest[:8],
         )
         write_items(client, new, to)
+        source = review.ref.run_id
+        if review.ref.run_active and source not in (None, run_id):
+            shown: list[Item] = [item for item in new if isinstance(item, Metric)]
+            write_items(client, shown, replace(to, run_id=str(source)))

@@ -315,6 +315,6 @@ def _log(
     source = comparison.candidate
     if source.run_active and source.run_id not in (None, to.run_id):
         shown: list[Item] = [item for item in items if isinstance(item, Metric)]
-        write_items(client, shown, Destination(str(source.run_id), to.timestamp, to.model_id))
+        write_items(client, shown, replace(to, run_id=str(source.run_id)))
     client.set_tag(to.run_id, names.TAG_BASELINE, comparison.baseline.label)
     client.set_tag(to.run_id, names.TAG_COMPARED, key)

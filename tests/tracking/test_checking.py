@@ -52,6 +52,8 @@ def test_a_version_is_explained_checked_and_the_findings_are_logged(desk, leaked
         model = desk.client.get_logged_model(checked.ref.model_id)
         assert "lime/findings" in {metric.key for metric in model.metrics}
     assert point.value == raised
+    source = desk.client.get_run(str(checked.ref.run_id)).data.metrics
+    assert source["lime/findings"] == raised
 
 
 def test_a_repeat_loads_no_model_and_logs_nothing(desk, monkeypatch):
