@@ -202,7 +202,7 @@ NEEDS: dict[str, str] = {
         "how the columns go together was not measured; pin the reference set again, with its "
         "inputs stored"
     ),
-    "drift": "the version was not compared with another one; name one with --against",
+    "drift": "the checks were made without a comparison; name a version with --against",
     "train_explanations": "no training rows are given; set checks.train",
     "sensitive": "no column is declared as sensitive; set checks.sensitive",
 }

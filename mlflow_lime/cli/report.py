@@ -15,6 +15,7 @@ from mlflow_lime.cli.session import (
     read_config,
     store_option,
 )
+from mlflow_lime.errors import MlflowLimeError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -93,13 +94,11 @@ def report(
         require_place(output, "--output")
     config = read_config(config_path) if config_source(config_path) else None
     client = open_store(ctx, model_uri)
-    from mlflow_lime.config import Config
-
-    reviewed = _reviewed(model_uri, client)
     if undescribe:
-        _undescribe(reviewed, client)
+        _undescribe(model_uri, client)
         return
-    config = config or Config()
+    reviewed = _reviewed(model_uri, client)
+    config = config or _as_explained(reviewed, client)
     if output is not None or figures:
         _write(reviewed, client, config, output=output, figures=figures, kind=kind)
     if log:
@@ -107,7 +106,9 @@ def report(
 
         for note in write_report(reviewed, config, client):
             click.echo(f"note: {note}", err=True)
-        click.echo(f"Logged to run {reviewed.run_id}: {_PAGE}", err=output == "-")
+        logged = f"Logged to run {reviewed.run_id}: {_PAGE}"
+        said = logged if config.report.page else "No page is logged: report.page is false."
+        click.echo(said, err=output == "-")
     if show and output is not None:
         click.launch(Path(output).resolve().as_uri())
 
@@ -123,12 +124,28 @@ def _reviewed(model_uri: str, client: "MlflowClient") -> "Reviewed":
     return Reviewed.of_run(resolve_model(model_uri, client), client.get_run(run_id))
 
 
-def _undescribe(reviewed: "Reviewed", client: "MlflowClient") -> None:
-    from mlflow_lime.tracking.describing import remove_description
+def _as_explained(reviewed: "Reviewed", client: "MlflowClient") -> "Config":
+    """Return the configuration that a version was explained with; the defaults without one."""
+    from mlflow_lime.config import Config
+    from mlflow_lime.tracking.comparison import logged_config
 
-    removed = remove_description(client, reviewed.ref)
+    try:
+        return logged_config(reviewed, client)
+    except MlflowLimeError:
+        return Config()
+
+
+def _undescribe(model_uri: str, client: "MlflowClient") -> None:
+    """Take the block out; a copied or renamed version holds one without a review of its own."""
+    from mlflow_lime.tracking.describing import remove_description
+    from mlflow_lime.tracking.review_runs import names_run
+    from mlflow_lime.tracking.versions import resolve_model
+
+    named = names_run(model_uri)
+    ref = _reviewed(model_uri, client).ref if named else resolve_model(model_uri, client)
+    removed = remove_description(client, ref)
     said = "holds our block no more" if removed else "held no block of ours"
-    click.echo(f"The description of {reviewed.label} {said}.")
+    click.echo(f"The description of {ref.label} {said}.")
 
 
 def _write(

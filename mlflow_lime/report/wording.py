@@ -179,7 +179,7 @@ def signed(values: Iterable[float]) -> list[str]:
     numbers = [float(value) for value in values]
     largest = max((abs(x) for x in numbers if math.isfinite(x)), default=0.0)
     if largest and not 1e-4 <= largest < 1e9:
-        return [f"{x:+.2e}" if x else "0" for x in numbers]
+        return [f"{x:+.2e}" if x and math.isfinite(x) else _signed(x, 0) for x in numbers]
     decimals = max(0, 2 - math.floor(math.log10(largest))) if largest else 3
     return [_signed(x, decimals) for x in numbers]
 

@@ -29,7 +29,7 @@ from mlflow_lime.tracking.log import Destination, write_items
 from mlflow_lime.tracking.logged_explanations import load_outcomes
 from mlflow_lime.tracking.logged_files import LoggedFiles
 from mlflow_lime.tracking.pinned import read_pin
-from mlflow_lime.tracking.reporting import unreported, write_report
+from mlflow_lime.tracking.reporting import present_again, unreported
 from mlflow_lime.tracking.review import inherited_reference, review_version
 from mlflow_lime.tracking.reviewed import Reviewed
 from mlflow_lime.tracking.training_rows import (
@@ -121,7 +121,7 @@ def check_version(
         found = {item.name: item.value for item in items if isinstance(item, Metric)}
         if log:
             _log(items, review, client)
-            write_report(review, config, client)
+            present_again(review, config, client)
     return Checked(review.ref, review.run_id, outcomes, found)
 
 

@@ -12,6 +12,7 @@ import mlflow
 from mlflow import MlflowClient
 
 from mlflow_lime import names
+from mlflow_lime.checks.registry import known_checks
 from mlflow_lime.compare.compare import compare_explanations, drift_metrics
 from mlflow_lime.compare.drift import DRIFT_METRICS, Drift
 from mlflow_lime.compare.settings import DriftSettings
@@ -19,11 +20,13 @@ from mlflow_lime.config import Config, parse_config
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import MlflowLimeError, NotComparableError
 from mlflow_lime.report.drift_items import drift_items
+from mlflow_lime.report.findings import findings_items, read_findings_json
 from mlflow_lime.report.items import Item, Metric
 from mlflow_lime.tracking.baseline import resolve_baseline
 from mlflow_lime.tracking.connection import quiet_downloads, translate_errors
 from mlflow_lime.tracking.log import Destination, write_items
 from mlflow_lime.tracking.logged_explanations import load_outcomes
+from mlflow_lime.tracking.logged_files import LoggedFiles
 from mlflow_lime.tracking.reporting import write_report
 from mlflow_lime.tracking.reviewed import Reviewed, other_sets, same_review
 from mlflow_lime.tracking.versions import ModelVersionRef
@@ -31,7 +34,9 @@ from mlflow_lime.tracking.versions import ModelVersionRef
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Comparison", "compare_review", "compare_versions"]
+__all__ = ["Comparison", "compare_review", "compare_versions", "logged_config"]
+
+_EARLIER = "it was made on an earlier comparison; check the version again with --against"
 
 _SINCE = ", being written since "
 """What stands between the key of a comparison and a time until all of it is logged."""
@@ -146,7 +151,7 @@ def compare_review(
     chosen = (config or Config()).compare
     wish = baseline or chosen.baseline or "previous"
     uris = [resolve_baseline(uri, after.ref, client) for uri in (wish, *chosen.retrain_noise)]
-    explained_as = config or _logged_config(after, client)
+    explained_as = config or logged_config(after, client)
     before, *retrains = (
         same_review(
             uri,
@@ -185,8 +190,10 @@ def compare_review(
     )
     if not log:
         return comparison
-    _log(comparison, after, retrains, client)
-    notes = write_report(after, config or explained_as, client, baseline=before)
+    if after.run_id != before.run_id:  # what stands there says more than "no change"
+        _log(comparison, after, retrains, client)
+    read = {before.run_id: found[0], after.run_id: found[1]}
+    notes = write_report(after, config or explained_as, client, baseline=before, read=read)
     return replace(comparison, notes=(*comparison.notes, *notes))
 
 
@@ -203,7 +210,7 @@ def _settings(explained_as: Config, config: Config) -> DriftSettings:
     )
 
 
-def _logged_config(side: Reviewed, client: MlflowClient) -> Config:
+def logged_config(side: Reviewed, client: MlflowClient) -> Config:
     """Return the configuration that a version was explained with."""
     import yaml
 
@@ -267,7 +274,7 @@ def _missing(side: Reviewed, failed: Sequence[FailedExplanation]) -> dict[str, s
 def _notes(drift: Drift, after: Reviewed, before: Reviewed) -> tuple[str, ...]:
     notes = []
     if after.run_id == before.run_id:
-        notes.append(f"{after.label} was compared with itself")
+        notes.append(f"{after.label} was compared with itself, which is not logged")
     elif after.ref.model_id is not None and after.ref.model_id == before.ref.model_id:
         notes.append(f"{after.label} and {before.label} are the same logged model")
     left_out = [item for item in drift.instances if item.untrusted]
@@ -311,6 +318,8 @@ def _log(
     every = [f"{names.PREFIX}{name}" for name in DRIFT_METRICS]
     stale = [name for name in every if name in known.metrics and name not in comparison.metrics]
     items += [Metric(name, math.nan) for name in stale]
+    if names.TAG_COMPARED in known.tags and began != key:
+        items += _outdated_findings(after, client)
     write_items(client, items, to)
     source = comparison.candidate
     if source.run_active and source.run_id not in (None, to.run_id):
@@ -318,3 +327,18 @@ def _log(
         write_items(client, shown, replace(to, run_id=str(source.run_id)))
     client.set_tag(to.run_id, names.TAG_BASELINE, comparison.baseline.label)
     client.set_tag(to.run_id, names.TAG_COMPARED, key)
+
+
+def _outdated_findings(after: Reviewed, client: MlflowClient) -> list[Item]:
+    """Return the findings without those that an earlier comparison led to; nothing without any."""
+    text = LoggedFiles(after.run, client).text(names.FINDINGS_FILE)
+    if text is None:
+        return []
+    on_drift = {check.code for check in known_checks()[0] if "drift" in check.needs}
+    outcomes = [
+        replace(item, state="skipped", reason=_EARLIER, instances=(), value=None)
+        if item.code in on_drift and item.state in ("raised", "passed")
+        else item
+        for item in read_findings_json(text)
+    ]
+    return list(findings_items(outcomes))

@@ -1,17 +1,16 @@
 """What a page shows of a version, read back from what was logged; no model is needed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from mlflow_lime import names
-from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import MlflowLimeError, shorten
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.drift_items import read_drift_json
@@ -21,18 +20,25 @@ from mlflow_lime.report.pages.content import Content, GateSaid, Other, Side
 from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.logged_explanations import load_outcomes
 from mlflow_lime.tracking.logged_files import LoggedFiles
+from mlflow_lime.tracking.measured import metrics_of
 from mlflow_lime.tracking.reviewed import Reviewed, reviewed_run
 
-__all__ = ["gather_content", "gather_side"]
+__all__ = ["Outcomes", "gather_content", "gather_side"]
 
 Found = TypeVar("Found")
+Outcomes = tuple[list[Explanation], list[FailedExplanation]]
 
 _RECIPE = ("domain", "representation", "design", "law", "sampling", "select", "confidence")
 """What of the recipe a reader may want to know."""
 
 
 def gather_content(
-    reviewed: Reviewed, client: MlflowClient, *, baseline: Reviewed | None = None
+    reviewed: Reviewed,
+    client: MlflowClient,
+    *,
+    baseline: Reviewed | None = None,
+    beside: bool = True,
+    read: Mapping[str, Outcomes] | None = None,
 ) -> Content:
     """Return what a page on a reviewed version shows, beside the baseline that it was compared to.
 
@@ -45,6 +51,10 @@ def gather_content(
     client : MlflowClient
     baseline : Reviewed, optional
         The version that it was compared to; looked up where it is left out.
+    beside : bool, default True
+        Whether that version is wanted.
+    read : mapping of str to (list of Explanation, list of FailedExplanation), optional
+        What was read of runs already, by their id.
 
     Raises
     ------
@@ -52,8 +62,8 @@ def gather_content(
         If the explanations cannot be read.
     """
     logged = _Logged(reviewed.run, client)
-    side = _side(reviewed, logged, client)
-    others = _baseline(logged, client, baseline)
+    side = _side(reviewed, logged, client, read or {})
+    others = _baseline(logged, client, baseline, read or {}) if beside else ()
     outcomes = logged.read(names.FINDINGS_FILE, read_findings_json)
     gate = logged.read(names.GATE_JSON, _gate)
     if logged.notes:
@@ -69,7 +79,7 @@ def gather_side(reviewed: Reviewed, client: MlflowClient) -> Side:
     MlflowLimeError
         If its explanations cannot be read.
     """
-    return _side(reviewed, _Logged(reviewed.run, client), client)
+    return _side(reviewed, _Logged(reviewed.run, client), client, {})
 
 
 class _Logged:
@@ -89,8 +99,11 @@ class _Logged:
             return None
 
 
-def _side(reviewed: Reviewed, logged: _Logged, client: MlflowClient) -> Side:
-    explanations, failed = load_outcomes(reviewed.run, client)
+def _side(
+    reviewed: Reviewed, logged: _Logged, client: MlflowClient, read: Mapping[str, Outcomes]
+) -> Side:
+    known = read.get(reviewed.run_id)
+    explanations, failed = known or load_outcomes(reviewed.run, client)
     recipe = logged.read(names.RECIPE_FILE, json.loads)
     told = recipe if isinstance(recipe, dict) else {}
     facts = logged.read(names.FACTS_FILE, InstanceFacts.from_json)
@@ -117,16 +130,12 @@ def _name(reviewed: Reviewed) -> str:
 
 
 def _metrics(reviewed: Reviewed, client: MlflowClient) -> dict[str, float]:
-    """Return the metrics of the review, and those of the version's source run that are not ours."""
-    metrics = {}
-    source = reviewed.ref.run_id
-    if source is not None and source != reviewed.run_id and reviewed.ref.run_active:
-        try:
-            with impatient():
-                found = client.get_run(source).data.metrics
-        except MlflowException:
-            found = {}  # the page does without
-        metrics = {k: v for k, v in found.items() if not k.startswith(names.PREFIX)}
+    """Return the metrics of the review, and what else is logged of the version, as for a gate."""
+    try:
+        found = metrics_of(reviewed.ref, (), client)
+    except MlflowLimeError:
+        found = {}  # the page does without
+    metrics = {name: values[0].value for name, values in found.items() if values}
     with impatient(), translate_errors(f"run {reviewed.run_id!r}"):
         return metrics | client.get_run(reviewed.run_id).data.metrics
 
@@ -156,7 +165,12 @@ def _provenance(
     return {name: text for name, text in told.items() if text}
 
 
-def _baseline(logged: _Logged, client: MlflowClient, known: Reviewed | None) -> tuple[Other, ...]:
+def _baseline(
+    logged: _Logged,
+    client: MlflowClient,
+    known: Reviewed | None,
+    read: Mapping[str, Outcomes],
+) -> tuple[Other, ...]:
     """Return the version that this one was compared to; none where there was no comparison."""
     text = logged.read(names.DRIFT_FILE, str)
     if text is None:
@@ -171,7 +185,8 @@ def _baseline(logged: _Logged, client: MlflowClient, known: Reviewed | None) -> 
     try:
         same = known is not None and known.run_id == run_id
         found = known if known and same else reviewed_run(run_id, client)
-        return (Other(gather_side(found, client), drift),)
+        side = _side(found, _Logged(found.run, client), client, read)
+        return (Other(side, drift),)
     except MlflowLimeError as error:
         logged.notes.append(f"the explanations of {name} are gone: {shorten(str(error), 200)}")
         return (Other(Side(name, ()), drift),)

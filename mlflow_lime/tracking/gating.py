@@ -17,7 +17,7 @@ from mlflow_lime.tracking.connection import translate_errors
 from mlflow_lime.tracking.gate_measures import Asked, Gathered, Other, gather
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
 from mlflow_lime.tracking.promotion import Promotion, plan_promotion
-from mlflow_lime.tracking.reporting import unreported, write_report
+from mlflow_lime.tracking.reporting import present_again, unreported
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
 __all__ = [
@@ -127,7 +127,7 @@ def gate_version(
     with translate_errors(f"the verdict on {ref.label}"):
         conclusion.draw()
     if log and gathered.review is not None:
-        write_report(gathered.review, config, client)
+        present_again(gathered.review, config, client)
     return conclusion.gated()
 
 

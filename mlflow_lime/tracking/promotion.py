@@ -17,7 +17,7 @@ from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["Promotion", "plan_promotion", "previous_holders"]
 
-_ALIAS = re.compile(r"(?!(?i:latest|v\d+)$)[A-Za-z0-9_-]{1,255}")
+_ALIAS = re.compile(r"(?!(?i:latest|v\d+)$)[A-Za-z0-9_-]{1,231}")
 _NOBODY = "no version"
 _RECORD = f"{names.TAG_GATE_PREVIOUS}."
 

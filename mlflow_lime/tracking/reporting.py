@@ -1,23 +1,34 @@
 """Write the page that reviewers read, and lead them to it from the model registry."""
 
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import PurePosixPath
+
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlflow_lime import names
 from mlflow_lime.config import Config
-from mlflow_lime.errors import MlflowLimeError, NoEarlierVersionError, shorten
+from mlflow_lime.errors import MlflowLimeError, NoEarlierVersionError, TrackingServerError, shorten
 from mlflow_lime.report.items import File, Item
 from mlflow_lime.report.pages.content import Content
 from mlflow_lime.report.pages.numbers import quality_of
 from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.describing import describe_version
-from mlflow_lime.tracking.gathering import gather_content
+from mlflow_lime.tracking.gathering import Outcomes, gather_content
 from mlflow_lime.tracking.log import Destination, write_items
 from mlflow_lime.tracking.reviewed import Reviewed
 from mlflow_lime.tracking.saved_view import save_view
 from mlflow_lime.tracking.version_block import version_block
 
-__all__ = ["present_review", "report_items", "unreported", "was_presented", "write_report"]
+__all__ = [
+    "present_again",
+    "present_review",
+    "report_items",
+    "unreported",
+    "was_presented",
+    "write_report",
+]
 
 
 def present_review(reviewed: Reviewed, config: Config, client: MlflowClient) -> tuple[str, ...]:
@@ -45,9 +56,26 @@ def present_review(reviewed: Reviewed, config: Config, client: MlflowClient) -> 
         return compare_review(reviewed, config=awake, client=client).notes
     except NoEarlierVersionError:
         return write_report(reviewed, config, client)
-    except MlflowLimeError as error:
+    except Exception as error:  # the review stands, whatever fails after it
+        if isinstance(error, TrackingServerError) or not isinstance(error, MlflowLimeError):
+            return (_unwritten(reviewed, error),)  # no page is marked, so the next explain repairs
         why = f"not compared with a baseline: {shorten(str(error), 300)}"
         return (why, *write_report(reviewed, config, client))
+
+
+def present_again(reviewed: Reviewed, config: Config, client: MlflowClient) -> tuple[str, ...]:
+    """Write the page of a review that something was added to.
+
+    Where nothing was compared or presented yet, as after a check that explained the version, the
+    version is compared with its baseline first.
+    """
+    try:
+        with impatient():
+            run = client.get_run(reviewed.run_id)
+    except Exception as error:
+        return (_unwritten(reviewed, error),)
+    fresh = not was_presented(run) and names.TAG_COMPARED not in run.data.tags
+    return (present_review if fresh else write_report)(reviewed, config, client)
 
 
 def unreported(config: Config) -> Config:
@@ -67,6 +95,7 @@ def write_report(
     client: MlflowClient,
     *,
     baseline: Reviewed | None = None,
+    read: Mapping[str, Outcomes] | None = None,
 ) -> tuple[str, ...]:
     """Write the page of a review from what was logged of it, and describe the version.
 
@@ -79,6 +108,8 @@ def write_report(
     client : MlflowClient
     baseline : Reviewed, optional
         The version that it was compared to; looked up where it is left out.
+    read : mapping of str to (list of Explanation, list of FailedExplanation), optional
+        What was read of runs already, by their id.
 
     Returns
     -------
@@ -89,33 +120,50 @@ def write_report(
         return ()
     try:
         with translate_errors(f"the page of {reviewed.label}"):
-            return _write(reviewed, config, client, baseline)
+            content = gather_content(reviewed, client, baseline=baseline, read=read)
+            return _write(reviewed, content, config, client)
     except Exception as error:
         # Whatever it is: the numbers are logged, and a page can be made again from them.
-        return (
-            f"the page could not be written ({type(error).__name__}: {shorten(str(error), 300)}); "
-            f"try `mlflow-lime report runs:/{reviewed.run_id} --log`",
-        )
+        return (_unwritten(reviewed, error),)
+
+
+def _unwritten(reviewed: Reviewed, error: Exception) -> str:
+    return (
+        f"the page could not be written ({type(error).__name__}: {shorten(str(error), 300)}); "
+        f"try `mlflow-lime report runs:/{reviewed.run_id} --log`"
+    )
 
 
 def _write(
-    reviewed: Reviewed, config: Config, client: MlflowClient, baseline: Reviewed | None
+    reviewed: Reviewed, content: Content, config: Config, client: MlflowClient
 ) -> tuple[str, ...]:
-    content = gather_content(reviewed, client, baseline=baseline)
     notes: list[str] = []
     if config.report.page:
         items = report_items(content, config)
         for run_id in _runs(reviewed):
             write_items(client, items, Destination(run_id, timestamp=0))
     if config.report.description:
-        block = version_block(content, picture=config.outputs.pictures)
+        block = version_block(content, _holdings(client))
         note = describe_version(client, reviewed.ref, block)
         notes += [note] if note else []
     if config.report.saved_view:
         _save_view(reviewed, content, client)
-    with impatient():
-        client.set_tag(reviewed.run_id, names.TAG_REPORT, "written")
+    if not notes:  # else the next explain tries again
+        with impatient():
+            client.set_tag(reviewed.run_id, names.TAG_REPORT, "written")
     return tuple(notes)
+
+
+def _holdings(client: MlflowClient) -> Callable[[str, str], bool]:
+    """Return what tells whether a run holds a file, so that no link leads nowhere."""
+
+    @cache
+    def listed(run_id: str, folder: str) -> frozenset[str]:
+        with impatient():
+            found = client.list_artifacts(run_id, None if folder == "." else folder)
+        return frozenset(str(file.path) for file in found)
+
+    return lambda run_id, path: path in listed(run_id, str(PurePosixPath(path).parent))
 
 
 def _save_view(reviewed: Reviewed, content: Content, client: MlflowClient) -> None:

@@ -14,7 +14,7 @@ from mlflow_lime import names
 from mlflow_lime.config import Config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.errors import MlflowLimeError, ModelError
+from mlflow_lime.errors import MlflowLimeError, ModelError, shorten
 from mlflow_lime.home import home_folder
 from mlflow_lime.journal import Journal
 from mlflow_lime.reference.reference_set import ReferenceSet
@@ -164,8 +164,12 @@ def _presented(review: Review, config: Config, client: MlflowClient) -> Review:
     """Return a review whose page is written; one that stands there already is left alone."""
     if not (config.report.page or config.report.description):
         return review
-    with impatient(), translate_errors(f"run {review.run_id!r}"):
-        run = client.get_run(review.run_id)
+    try:
+        with impatient(), translate_errors(f"run {review.run_id!r}"):
+            run = client.get_run(review.run_id)
+    except MlflowLimeError as error:
+        why = f"the page could not be written: {shorten(str(error), 300)}"
+        return replace(review, notes=(*review.notes, why))
     if review.repeated and was_presented(run):
         return review
     notes = present_review(Reviewed.of_run(review.ref, run), config, client)

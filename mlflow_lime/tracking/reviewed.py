@@ -139,9 +139,9 @@ def same_review(
     if like and like.reference_digest and elsewhere and like.reference_digest not in elsewhere:
         raise NotComparableError(other_sets(like, *others))
     if not reexplain:
-        done = "in another way" if others else "not"
+        done = "explained in another way" if others else "not explained"
         msg = (
-            f"{ref.label} was {done} explained, and compare.reexplain is false; run "
+            f"{ref.label} was {done}, and is not explained for this (compare.reexplain); run "
             f"`mlflow-lime explain {ref.uri}` with the same configuration first"
         )
         raise NotComparableError(msg)

@@ -1,9 +1,12 @@
 """Several versions on one page: each compared with the one that the page is about."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mlflow import MlflowClient
 
+from mlflow_lime import names
+from mlflow_lime.compare.drift import DRIFT_METRICS
 from mlflow_lime.config import Config
 from mlflow_lime.errors import ConfigError, MlflowLimeError, NotComparableError, shorten
 from mlflow_lime.report.pages.content import Content, Other, Side
@@ -35,11 +38,13 @@ def content_of(comparison: Comparison, others: Sequence[Other], client: MlflowCl
         If the explanations of the candidate or of the first version cannot be read.
     """
     reviewed = reviewed_run(comparison.candidate_run, client)
-    found = gather_content(reviewed, client)
-    first = Other(
-        gather_side(reviewed_run(comparison.baseline_run, client), client), comparison.drift
-    )
-    return Content(found.side, (first, *others), found.outcomes, found.gate)
+    found = gather_content(reviewed, client, beside=False)
+    first = Other(gather_side(_baseline(comparison, client), client), comparison.drift)
+    # What is logged may be a comparison with another version.
+    drifts = {f"{names.PREFIX}{name}" for name in DRIFT_METRICS}
+    own = {name: value for name, value in found.side.metrics.items() if name not in drifts}
+    side = replace(found.side, metrics=own | comparison.metrics)
+    return Content(side, (first, *others), found.outcomes, found.gate)
 
 
 def others_of(

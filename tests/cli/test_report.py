@@ -62,6 +62,24 @@ def test_our_block_is_taken_out_of_the_description(lime, explained):
     assert "held no block of ours" in lime("report", explained, "--undescribe").stdout
 
 
+def test_a_description_that_was_switched_off_stays_off(lime, two):
+    Path("lime.yaml").write_text(f"{Path('lime.yaml').read_text()}report: {{description: false}}\n")
+    assert lime("explain", two).exit_code == 0
+    Path("lime.yaml").unlink()
+    assert lime("report", two, "--log").exit_code == 0
+    name, number = two.removeprefix("models:/").split("/")
+    assert not MlflowClient().get_model_version(name, number).description
+
+
+def test_the_block_of_a_renamed_model_can_be_taken_out(lime, explained):
+    name, number = explained.removeprefix("models:/").split("/")
+    client = MlflowClient()
+    client.rename_registered_model(name, f"{name}-renamed")
+    result = lime("report", f"models:/{name}-renamed/{number}", "--undescribe")
+    assert result.exit_code == 0, result.output
+    assert not client.get_model_version(f"{name}-renamed", number).description
+
+
 @pytest.mark.parametrize("kind", ["svg", "png", "pdf"])
 def test_figures_are_files_of_their_own(lime, explained, kind):
     result = lime("report", explained, "--figures", "figures", "--format", kind)
@@ -80,6 +98,9 @@ def test_a_version_that_was_not_explained_is_refused_with_the_cure(lime):
 
 
 def test_several_versions_come_on_one_page(lime, two):
+    refused = lime("compare", two, "-a", "1", "-a", "1", "--html", "versions.html")
+    assert refused.exit_code == 2
+    assert "named twice" in refused.output
     result = lime("compare", two, "-a", "1", "-a", "2", "--html", "versions.html", "--no-log")
     assert result.exit_code == 0, result.output
     page = Path("versions.html").read_text()

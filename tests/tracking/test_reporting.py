@@ -2,6 +2,7 @@
 
 import json
 
+import mlflow
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -136,6 +137,91 @@ def test_a_page_that_cannot_be_written_is_a_note_and_no_failure(desk, monkeypatc
     run = desk.client.get_run(review.run_id)
     assert run.data.tags[names.TAG_STATUS] == "completed"
     assert names.TAG_REPORT not in run.data.tags
+
+
+def test_a_store_that_fails_after_the_review_costs_the_page_alone(desk, monkeypatch):
+    desk.explain(desk.register(), config(desk))
+
+    def full(*arguments, **options):
+        raise PermissionError("the disk is full")
+
+    uri = another(desk)
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow_lime.tracking.comparison.write_items", full)
+        review = desk.explain(uri, config(desk))
+    assert any("the disk is full" in note for note in review.notes)
+    run = desk.client.get_run(review.run_id)
+    assert run.data.tags[names.TAG_STATUS] == "completed"
+    assert names.TAG_REPORT not in run.data.tags
+    desk.explain(uri, config(desk))
+    assert "What changed" in page(desk, review.run_id)
+    assert desk.points(review.run_id)["lime/drift_alarm"] == 1
+
+
+def test_a_description_that_failed_is_tried_again(desk, monkeypatch):
+    uri = desk.register()
+
+    def locked(*arguments, **options):
+        raise RuntimeError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.update_model_version", locked)
+        review = desk.explain(uri, config(desk))
+    assert any("database is locked" in note for note in review.notes)
+    assert not desk.client.get_model_version(desk.name, "1").description
+    desk.explain(uri, config(desk))
+    assert "Open the report" in desk.client.get_model_version(desk.name, "1").description
+
+
+def test_a_check_that_explains_a_version_compares_it_too(desk):
+    desk.explain(desk.register(), config(desk))
+    checked = check_version(another(desk), config(desk))
+    text = page(desk, checked.run_id)
+    assert "What changed" in text
+    assert "Findings of the checks" in text
+
+
+def test_a_version_that_is_its_own_baseline_keeps_the_comparison_that_stands_there(desk, pair):
+    run_id = pair[1].run_id
+    before = desk.artifacts(run_id)[names.DRIFT_FILE]
+    comparison = compare_versions(f"models:/{desk.name}/2", "2", config(desk))
+    assert any("compared with itself" in note for note in comparison.notes)
+    assert desk.artifacts(run_id)[names.DRIFT_FILE] == before
+    assert desk.points(run_id)["lime/drift_alarm"] == 1
+
+
+def test_findings_of_an_earlier_comparison_do_not_stand_beside_a_later_one(desk, pair):
+    uri = f"models:/{desk.name}/2"
+    drift = compare_versions(uri, "1", config(desk)).drift
+    checked = check_version(uri, config(desk), drift=drift)
+    assert {item.code for item in checked.outcomes if item.state == "raised"} >= {"LIM011"}
+    compare_versions(uri, "1", config(desk, compare={"min_change": 0.9}))
+    content = gather_content(reviewed_run(checked.run_id, desk.client), desk.client)
+    (found,) = [item for item in content.outcomes if item.code == "LIM011"]
+    assert found.state == "skipped"
+    assert "an earlier comparison" in found.reason
+
+
+def test_models_of_one_run_have_their_own_accuracy(desk):
+    with mlflow.start_run():
+        for value in (0.91, 0.55):
+            model = LogisticRegression(max_iter=9999).fit(
+                desk.frame[desk.columns], desk.frame["target"]
+            )
+            info = mlflow.sklearn.log_model(
+                model,
+                name=f"model-{value:.0%}".removesuffix("%"),
+                registered_model_name=desk.name,
+                serialization_format="cloudpickle",
+                pip_requirements=["mlflow"],
+            )
+            mlflow.log_metric("accuracy", value, model_id=info.model_id)
+    found = []
+    for number in (1, 2):
+        review = desk.explain(f"models:/{desk.name}/{number}", config(desk))
+        side = gather_content(reviewed_run(review.run_id, desk.client), desk.client).side
+        found.append(side.metrics["accuracy"])
+    assert found == [0.91, 0.55]
 
 
 def test_files_that_cannot_be_read_are_noted_on_the_page(desk, pair):

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mlflow_lime.core.contents import ImageContent, TextContent
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
 from mlflow_lime.report.content_views import numbered_parts, text_view
 from mlflow_lime.report.overlays import largest, overlay
-from mlflow_lime.report.pages.axis import Axis, Lane
+from mlflow_lime.report.pages.axis import MARKS, Axis, Lane
 from mlflow_lime.report.pages.content import Content, Other
 from mlflow_lime.report.pages.summary import poorly_explained
 from mlflow_lime.report.wording import (
@@ -117,6 +118,10 @@ class _Instances:
         side = content.side
         self.shown = side.explanations[:most]
         self.poor = set(poorly_explained(side))
+        # Labels of another type than the classes, such as 1.0 for "1", tell nothing of errors.
+        self.told_apart = any(
+            side.facts.true_labels.get(item.key) in item.class_names for item in side.explanations
+        )
         self.drift = {
             item.key: item
             for other in content.others[:1]
@@ -141,7 +146,8 @@ class _Instances:
     def _labels(self, item: Explanation) -> list[LabelExplanation | None]:
         """Return the surrogate that is shown, and the same one of each other version."""
         own = item.labels[0]
-        return [own, *(_counterpart(known.get(item.key), item, own) for known in self.others)]
+        theirs = [_same_form(known.get(item.key), item) for known in self.others]
+        return [own, *(_counterpart(other, item, own) for other in theirs)]
 
     def card(self, item: Explanation, place: int) -> dict[str, Any]:
         own, *others = self._labels(item)
@@ -152,7 +158,8 @@ class _Instances:
         truth = known.true_labels.get(item.key)
         tags = self._tags(item, truth)
         against, towards = direction_words(item)
-        texts = [*item.parts, *(c.text for c in item.contents if isinstance(c, TextContent))]
+        heaviest = [item.parts[j] for j in own.order()[: self.top].tolist()]
+        texts = [*heaviest, *(c.text for c in item.contents if isinstance(c, TextContent))]
         return {
             "key": cut(item.key, 60),
             "place": place,
@@ -187,7 +194,7 @@ class _Instances:
         said = None if place is None else item.class_names[place]
         tags = {
             "poor-fit": item.key in self.poor,
-            "wrong": said is not None and truth is not None and str(truth) != said,
+            "wrong": self.told_apart and None not in (said, truth) and truth != said,
             "answer-changed": bool(compared and compared.answer_changed),
             "reasons-changed": bool(compared and compared.changed),
             "same-answer-new-reason": bool(compared and compared.same_answer_new_reason),
@@ -198,11 +205,15 @@ class _Instances:
         self, item: Explanation, own: LabelExplanation, others: Sequence[LabelExplanation | None]
     ) -> list[dict[str, Any]]:
         """Return what each version said: its answer, and its output for the explained label."""
-        told = [_answer(self.content.side.name, item, own)]
-        for other, known, label in zip(self.content.others, self.others, others, strict=True):
-            theirs = known.get(item.key)
+        told = [{**_answer(self.content.side.name, item, own, wanted=own.label), "mark": ""}]
+        marks = cycle(MARKS)
+        for other, known, label, mark in zip(
+            self.content.others, self.others, others, marks, strict=False
+        ):
+            theirs = _same_form(known.get(item.key), item)
             if theirs is not None:
-                told.append(_answer(other.side.name, theirs, label))
+                answer = _answer(other.side.name, theirs, label, wanted=own.label)
+                told.append({**answer, "mark": mark})
         return told
 
     def _rows(
@@ -336,6 +347,14 @@ def _by_key(other: Other) -> Mapping[str, Explanation]:
     return {item.key: item for item in other.side.explanations}
 
 
+def _same_form(theirs: Explanation | None, mine: Explanation) -> Explanation | None:
+    """Return another version's explanation, without values where this one is stored without."""
+    if theirs is None or theirs.names == mine.names:
+        return theirs
+    hidden = not mine.contents and mine.parts == mine.names
+    return theirs.redacted() if hidden else theirs
+
+
 def _counterpart(
     theirs: Explanation | None, mine: Explanation, own: LabelExplanation
 ) -> LabelExplanation | None:
@@ -377,18 +396,22 @@ def _predicted(item: Explanation) -> str:
     return "" if place is None else cut(item.class_names[place], _NAME)
 
 
-def _answer(name: str, item: Explanation, label: LabelExplanation | None) -> dict[str, Any]:
+def _answer(
+    name: str, item: Explanation, label: LabelExplanation | None, *, wanted: str
+) -> dict[str, Any]:
     share = label.prediction if label is not None and item.mode == "classification" else math.nan
+    known = any(own.label == wanted for own in item.labels)
+    why = "cut into other parts" if known else "label not explained"
     return {
         "side": cut(name, _NAME),
         "answer": _predicted(item),
-        "output": "label not explained" if label is None else headline(item, label),
+        "output": why if label is None else headline(item, label),
         "percent": round(100 * min(1.0, max(0.0, share))) if math.isfinite(share) else None,
     }
 
 
 def _order(value: float) -> str:
-    return f"{value:.6g}" if math.isfinite(value) else "-1e9"
+    return f"{value:.12g}" if math.isfinite(value) else "-1e9"
 
 
 def _foot(item: Explanation, label: LabelExplanation) -> str:

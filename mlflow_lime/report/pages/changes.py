@@ -119,8 +119,7 @@ def _instances(drift: Drift) -> list[dict[str, Any]]:
             "key": cut(item.key, 60),
             "answer": _answer(item),
             "answer_changed": item.answer_changed,
-            "output": f"{_label(item)} {_output(item.prediction_before)} → "
-            f"{_output(item.prediction_after)}",
+            "output": _outputs(item),
             "overlap": r2(item.topk_overlap),
             "agreement": r2(item.rank_agreement),
             "shifts": [_shift(item, int(j), axis, texts) for j in item.order()[:_SHIFTS]],
@@ -129,12 +128,11 @@ def _instances(drift: Drift) -> list[dict[str, Any]]:
     ]
 
 
-def _label(item: InstanceDrift) -> str:
-    return "prediction" if item.label == "value" else f"P({cut(item.label, _NAME)})"
-
-
-def _output(value: float) -> str:
-    return score(value) if 0 <= value <= 1 else number(value)
+def _outputs(item: InstanceDrift) -> str:
+    before, after = item.prediction_before, item.prediction_after
+    if item.label == "value":
+        return f"prediction {number(before)} → {number(after)}"
+    return f"P({cut(item.label, _NAME)}) {score(before)} → {score(after)}"
 
 
 def _answer(item: InstanceDrift) -> str:

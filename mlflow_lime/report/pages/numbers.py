@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mlflow_lime import names
+from mlflow_lime.compare.drift import DRIFT_METRICS
 from mlflow_lime.metrics.trust import Estimate
 from mlflow_lime.report.pages.content import Content, Side
 from mlflow_lime.report.wording import cut, number, signed
@@ -48,7 +49,16 @@ _EFFECTS: Final = (
     ("local_gap", "gap", "surrogate and model at the instance", -1),
 )
 _CLEAR: Final = 0.01
-"""Change of a number without interval from which on it is called better or worse."""
+"""Change of a number without interval from which on it is called better or worse.
+
+Of a share, such as the accuracy; of an error, which has units, relative to what it was.
+"""
+
+_SEEN: Final = 0.005
+"""Change below which two digits show none."""
+
+_NO_SHARES: Final = (f"{names.PREFIX}comprehensiveness_gain",)
+"""Numbers that may lie between 0 and 1 and are no share of anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +148,18 @@ def all_numbers(content: Content) -> list[NumberRow]:
     rows = []
     for name, meaning in names.METRICS.items():
         own = _estimate(side, name)
-        theirs = [_estimate(other.side, name) for other in content.others]
         if not math.isfinite(own.value):
             continue
+        # What another version changed was counted from a baseline of its own.
+        own_alone = name.removeprefix(names.PREFIX) in DRIFT_METRICS
+        theirs = [_estimate(other.side, name) for other in content.others]
         rows.append(
             NumberRow(
                 name=name,
                 meaning=meaning,
                 value=number(own.value),
                 interval=_interval(own),
-                others=tuple(number(item.value) for item in theirs),
+                others=tuple("" if own_alone else number(item.value) for item in theirs),
             )
         )
     return [*rows, *_foreign(side.metrics, content)]
@@ -181,7 +193,7 @@ def _number(
     own = _estimate(side, name)
     before = _estimate(other, name) if other else None
     change = _change(own, before) if before else ""
-    share = own.value if 0 <= own.value <= 1 else None
+    is_share = direction > 0 and name not in _NO_SHARES and 0 <= own.value <= 1
     return MainNumber(
         name=name,
         title=title,
@@ -191,12 +203,14 @@ def _number(
         change=change,
         since=cut(other.name, 40) if other and change else "",
         tone=_tone(own, before, direction) if before else "",
-        share=share,
+        share=own.value if is_share else None,
     )
 
 
 def _digits(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}" if -10 < value < 10 else number(value)
+    if 0.095 <= abs(value) < 10 or not value:
+        return f"{value + 0.0:.2f}"
+    return number(value).replace("-", "−")
 
 
 def _interval(item: Estimate) -> str:
@@ -209,8 +223,11 @@ def _change(own: Estimate, before: Estimate) -> str:
     difference = own.value - before.value
     if not math.isfinite(difference):
         return ""
-    text = f"{round(difference, 2) + 0.0:+.2f}" if abs(difference) < 10 else signed([difference])[0]
-    return "no change" if text == "+0.00" else text.replace("-", "−")
+    of = 1.0 if 0.1 <= abs(before.value) <= 1 else abs(before.value)  # others have units
+    if abs(difference) < _SEEN * of or not difference:
+        return "no change"
+    text = f"{difference:+.2f}" if 0.005 <= abs(difference) < 10 else signed([difference])[0]
+    return text.replace("-", "−")
 
 
 def _tone(own: Estimate, before: Estimate, direction: int) -> Tone:
@@ -221,6 +238,6 @@ def _tone(own: Estimate, before: Estimate, direction: int) -> Tone:
     if math.isfinite(own.low) and math.isfinite(before.low):
         if own.low <= before.high and before.low <= own.high:
             return ""
-    elif abs(difference) < _CLEAR:
+    elif abs(difference) < _CLEAR * (1.0 if direction > 0 else abs(before.value)):
         return ""
     return "better" if difference > 0 else "worse"

@@ -1,11 +1,13 @@
 """What a reader learns first: one line of verdict, and a few plain sentences."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from mlflow_lime.checks.check import Outcome
 from mlflow_lime.compare.drift import Drift
+from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.metrics.aggregate import global_importance
 from mlflow_lime.report.pages.content import Content, Other, Side
 from mlflow_lime.report.wording import POOR_FIT, chance, cut, fit, sizes
@@ -53,7 +55,9 @@ def summarise_content(content: Content) -> Summary:
     if looks:
         return Summary("look", f"Look closer, {_joined(looks)}", sentences)
     checked = "no check raises anything" if content.outcomes is not None else "nothing stands out"
-    steady = any(other.drift is not None for other in content.others)
+    steady = bool(content.others) and all(
+        other.drift is not None and other.drift.compared for other in content.others
+    )
     return Summary("ok", f"{checked}{', and the reasons held' * steady}".capitalize(), sentences)
 
 
@@ -77,7 +81,8 @@ def poorly_explained(side: Side) -> list[str]:
 
 def _stops(content: Content) -> Iterator[str]:
     if content.gate is not None and content.gate.outcome == "fail":
-        yield "the gate says fail"
+        against = f" against {cut(content.gate.against, _NAME)}" if content.gate.against else ""
+        yield f"the gate says fail{against}"
     errors = raised(content, "error")
     if errors:
         yield _counted(len(errors), "finding", "of severity error")
@@ -91,6 +96,7 @@ def _looks(content: Content) -> Iterator[str]:
     changed = [other.side.name for other in content.others if other.drift and other.drift.alarm]
     if changed:
         yield f"the reasons changed since {cut(changed[0], _NAME)}"
+    yield from _other_answers(content)
     warnings = raised(content, "warning")
     if warnings:
         yield _counted(len(warnings), "warning")
@@ -98,6 +104,18 @@ def _looks(content: Content) -> Iterator[str]:
         yield f"{_counted(len(content.side.failed), 'instance')} could not be explained"
     if 2 * len(poorly_explained(content.side)) > len(content.side.explanations):
         yield "most explanations fit poorly"
+
+
+def _other_answers(content: Content) -> Iterator[str]:
+    """Yield where the answers changed for more instances than reasons may, before it counts."""
+    for other in content.others:
+        compared = other.drift.compared if other.drift else ()
+        flips = sum(item.answer_changed for item in compared)
+        allowed = other.drift.settings.get("min_share", 0.2) if other.drift else 0.0
+        if flips > allowed * len(compared):
+            name = cut(other.side.name, _NAME)
+            yield f"{flips} of {_counted(len(compared), 'answer')} changed since {name}"
+            return
 
 
 def _sentences(content: Content) -> Iterator[str]:
@@ -118,16 +136,31 @@ def _reliance(side: Side) -> Iterator[str]:
     count = len(side.explanations)
     over = f"Over {_counted(count, 'instance')}, {cut(side.name, _NAME)}"
     table = global_importance(side.explanations)
-    total = float(table["importance"].sum())
+    named = float(table["importance"].sum())
+    # Segments of images, and parts of texts that are not stored, have no names in common.
+    total = sum(_weight(item) for item in side.explanations) / count
     if not total > 0:
-        what = "regions of images" if any(item.contents for item in side.explanations) else "parts"
+        yield f"{over} was found to rely on no part: all weights are zero or unknown."
+        return
+    what = "regions of images" if any(item.contents for item in side.explanations) else "parts"
+    if not named > 0:
         yield f"{over} was explained by {what} that have no names in common."
         return
     heaviest = [
         f"{cut(name, _NAME)} ({weight / total:.0%} of the weight)"
         for name, weight in table[["name", "importance"]].head(_NAMED).itertuples(index=False)
     ]
+    rest = 1 - named / total
+    if rest >= 0.005:
+        over += f" relies on {what} without common names for {rest:.0%} of the weight, and apart"
+        yield f"{over} from them most on {_listed(heaviest)}."
+        return
     yield f"{over} relies most on {_listed(heaviest)}."
+
+
+def _weight(item: Explanation) -> float:
+    """Return the weight of all parts of an instance, those without common names among them."""
+    return float(sum(abs(w) for w in item.labels[0].weights.tolist() if math.isfinite(w)))
 
 
 def _trust(side: Side) -> Iterator[str]:
@@ -139,8 +172,8 @@ def _trust(side: Side) -> Iterator[str]:
         marked = f"; {poor} fit poorly and are marked" if poor else ""
         level = f"; around {flat} the output hardly varies" if flat else ""
         yield (
-            f"For {good} of {_counted(count, 'instance')} the weights describe well what the model"
-            f" does nearby{marked}{level}."
+            f"For {good} of {_counted(count, 'instance')} the weights describe at least a quarter"
+            f" of what the model does nearby{marked}{level}."
         )
     stability = None if side.trust is None else side.trust.summary.get("stability_topk")
     if stability is not None:

@@ -11,10 +11,13 @@
     fit: (card) => Number(card.dataset.fit),
     value: (card) => -Number(card.dataset.value),
   };
+  const count = () => {
+    const shown = cards.filter((card) => !card.hidden).length;
+    $("count").textContent = `${shown} of ${cards.length} instances shown`;
+  };
   const show = () => {
     const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
     const [kind, reason, tag] = ["class", "reason", "finding"].map((n) => $(`filter-${n}`).value);
-    let shown = 0;
     for (const card of cards) {
       const kept =
         (!kind || card.dataset.class === kind) &&
@@ -22,9 +25,8 @@
         (!tag || has(card, tag)) &&
         words.every((word) => text(card).includes(word));
       card.hidden = !kept;
-      shown += kept;
     }
-    $("count").textContent = `${shown} of ${cards.length} instances shown`;
+    count();
   };
   const sort = () => {
     const by = orders[$("sort").value];
@@ -37,6 +39,7 @@
     card.open = true;
     card.querySelector("summary").focus({ preventScroll: true });
     card.scrollIntoView({ block: "start" });
+    count();
   };
   for (const id of ["filter-class", "filter-reason", "filter-finding"]) $(id).onchange = show;
   $("search").oninput = show;
@@ -65,6 +68,8 @@
         part.focus({ preventScroll: true });
       }
     };
+    // The instance may have failed, or be beyond those that the page shows.
+    button.disabled = !cards.some((own) => own.dataset.key === button.dataset.to) && !$(button.dataset.to);
     button.hidden = false;
   }
   for (const part of document.querySelectorAll(".scripted")) part.hidden = false;

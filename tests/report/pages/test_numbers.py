@@ -66,6 +66,20 @@ def test_an_error_that_grows_is_worse():
     assert found["RMSE"].share is None
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "value", "change", "tone"),
+    [
+        (25_000.0, 25_000.02, "25,000", "no change", ""),
+        (0.0012, 0.0024, "0.0024", "+0.00120", "worse"),
+        (0.95, 0.94, "0.94", "−0.01", "better"),
+    ],
+)
+def test_errors_are_judged_relative_to_what_they_were(before, after, value, change, tone):
+    new, old = (replace(simple(), metrics={"rmse": number}) for number in (after, before))
+    (found,) = main_numbers(Content(new, (Other(old),)))
+    assert (found.value, found.change, found.tone, found.share) == (value, change, tone, None)
+
+
 def test_reviews_without_partial_r2_show_r2():
     old = replace(simple(), metrics={"lime/fidelity_r2": 0.5, "lime/local_gap": 0.02})
     assert [item.name for item in main_numbers(Content(old))] == [
@@ -85,6 +99,13 @@ def test_every_number_is_listed_with_its_meaning_and_the_others():
     assert rows["lime/partial_r2"].others == ("0.8",)
     assert (rows["accuracy_score"].value, rows["accuracy_score"].others) == ("0.9", ("0.8",))
     assert rows["steps"].others == ("n/a",)
+
+
+def test_what_another_version_changed_is_not_set_beside_what_this_one_did():
+    new = replace(simple(), metrics={"lime/drift_p_value": 0.5})
+    old = replace(simple(), metrics={"lime/drift_p_value": 0.1})
+    (row,) = all_numbers(Content(new, (Other(old),)))
+    assert (row.value, row.others) == ("0.5", ("",))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -46,7 +46,7 @@ def whole():
 def test_the_page_is_in_the_order_that_a_reviewer_reads():
     page = render_report(whole())
     assert headings(page) == [
-        "✕ Stop, the gate says fail; 1 finding of severity error",
+        "✕ Stop, the gate says fail against credit/6; 1 finding of severity error",
         "What the model relies on",
         "What changed",
         "Findings of the checks",
@@ -114,6 +114,35 @@ def test_an_answer_that_is_not_the_true_label_can_be_found():
     wrong = [card for card in cards(page) if "differs from the truth" in card]
     assert len(wrong) == 1
     assert 'data-key="00 #ab"' in wrong[0]
+
+
+def test_labels_of_another_type_than_the_classes_tell_nothing_of_errors():
+    facts = InstanceFacts(true_labels={"00 #ab": "1.0", "01 #ab": "0.0"})
+    assert "differs from the truth" not in render_report(Content(replace(simple(), facts=facts)))
+
+
+def test_each_version_stands_beside_its_own_sign():
+    content = compared()
+    missing = replace(content.others[0].side, name="credit/5", explanations=())
+    others = (Other(missing, None, "it failed"), content.others[0])
+    card = cards(render_report(replace(content, others=others)))[0]
+    assert re.search(r'<th scope="row">○ <bdi>credit/6', card)
+
+
+def test_what_is_stored_without_values_is_compared_without_them():
+    new = text_explanation("please send money now")
+    old = Other(Side("mail/1", (new,)))
+    page = render_report(Content(Side("mail/2", (new.redacted(),)), (old,)))
+    assert "label not explained" not in page
+    assert "money" not in page
+
+
+def test_panels_say_what_they_are_of():
+    keys = [f"{i:02d} #ab" for i in range(3)]
+    slices = {"has phone": dict.fromkeys(keys, "no"), "owns house": dict.fromkeys(keys, "no")}
+    text = text_of(render_report(Content(replace(simple(), facts=InstanceFacts(slices=slices)))))
+    assert "has phone no · 3 instances" in text
+    assert "owns house no · 3 instances" in text
 
 
 def test_one_scale_serves_all_cards():

@@ -11,6 +11,7 @@ from mlflow_lime.report.pages.content import Content, Other, Side
 from mlflow_lime.report.pages.summary import poorly_explained, summarise_content
 from tests.report.pages.made import WEIGHTS, compared, gate, outcome, simple
 from tests.report.with_contents import image_explanation, quarters
+from tests.strategies import make_explanation, make_label
 
 FAILED = FailedExplanation("09 #ff", "the model raised ValueError", "ModelError")
 
@@ -77,6 +78,34 @@ def test_the_sentences_name_the_heaviest_parts_and_their_share():
 def test_regions_of_images_have_no_names_to_tell():
     side = Side("pictures/1", (image_explanation(quarters(), [0.3, -0.1, 0.2, 0.0]),))
     assert "regions of images" in said(Content(side))
+
+
+def test_regions_of_images_beside_columns_have_their_share():
+    image = image_explanation(quarters(), [0.5, 0.4, -0.3, 0.2])
+    column = make_explanation([make_label([0.014])], names=["age"])
+    text = said(Content(Side("mixed/1", (image, column))))
+    assert "for 99% of the weight, and apart from them most on age (1% of the weight)" in text
+
+
+def test_a_constant_model_relies_on_nothing():
+    assert "rely on no part" in said(Content(simple(weights=(0.0, 0.0))))
+
+
+def test_reasons_that_were_not_compared_did_not_hold():
+    content = compared(after=WEIGHTS.copy())
+    other = content.others[0]
+    poor = tuple(replace(item, untrusted="too poor") for item in other.drift.instances)
+    unknown = replace(other, drift=replace(other.drift, instances=poor))
+    assert "held" not in summarise_content(replace(content, others=(unknown,))).headline
+
+
+def test_many_other_answers_are_looked_at_whatever_the_reasons():
+    content = compared(after=WEIGHTS.copy())
+    other = content.others[0]
+    flipped = tuple(replace(item, answer_changed=True) for item in other.drift.instances)
+    turned = replace(other, drift=replace(other.drift, instances=flipped))
+    summary = summarise_content(replace(content, others=(turned,)))
+    assert summary.headline == "Look closer, 6 of 6 answers changed since credit/6"
 
 
 def test_the_change_is_told_in_counts():
