@@ -34,6 +34,7 @@ The next version is explained on the same instances, so that the two compare:
   mlflow-lime compare models:/credit/4
   mlflow-lime check models:/credit/4
   mlflow-lime gate models:/credit/4 --against @champion
+  mlflow-lime report models:/credit/4 --open
 
 \b
 MODEL_URI is one of

@@ -180,7 +180,7 @@ def test_the_record_of_one_alias_outlives_the_promotion_to_another(credit):
 def test_without_a_baseline_rules_on_drift_are_not_judged(desk):
     gated = gate_version(desk.register(), ruled(desk, SAME))
     assert gated.verdict.outcome == "not judged"
-    assert "name one with --against" in gated.verdict.results[0].why
+    assert "name a version with --against" in gated.verdict.results[0].why
 
 
 def test_the_configuration_may_name_the_baseline(credit):
@@ -377,7 +377,7 @@ def test_where_nothing_may_be_explained_an_unexplained_version_is_not_judged(cre
     assert gate_version(uri(credit, 2), config).verdict.outcome == "pass"
     gated = gate_version(uri(credit, 2), config.model_copy(update={"seed": 7}))
     assert gated.verdict.outcome == "not judged"
-    assert "compare.reexplain is false" in gated.verdict.results[0].why
+    assert "compare.reexplain" in gated.verdict.results[0].why
 
 
 def test_gating_again_explains_nothing_anew(credit, asked):
