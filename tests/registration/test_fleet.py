@@ -40,6 +40,8 @@ def fleet(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     for one in made:
         one.stop()
         one.server.stop()
+        for name in one.server.user:  # nobody else is to log in so
+            os.environ.pop(name, None)
 
 
 def explain_all(fleet: Fleet, drivers: str, versions: int, ways: list[str] = EIGHT) -> None:

@@ -33,7 +33,9 @@ def test_reasons_that_changed_since_another_version_are_raised(desk):
     other = (desk.frame["x5"] + desk.frame["x6"] > 80).astype(int)
     second = desk.register(LogisticRegression(max_iter=9999), target=other)
     config_and_first = act(desk, first, config)
-    assert any("LIM011" in line and "not compared" in line for line in config_and_first.lines)
+    assert any(
+        "LIM011" in line and "without a comparison" in line for line in config_and_first.lines
+    )
     result = act(desk, second, config, against="1")
     assert any(line.startswith("warning") and "LIM011" in line for line in result.lines)
     assert CHECK_KEYS.overrides == "checks"

@@ -180,7 +180,7 @@ def test_the_record_of_one_alias_outlives_the_promotion_to_another(credit):
 def test_without_a_baseline_rules_on_drift_are_not_judged(desk):
     gated = gate_version(desk.register(), ruled(desk, SAME))
     assert gated.verdict.outcome == "not judged"
-    assert "name a version with --against" in gated.verdict.results[0].why
+    assert "name one with --against" in gated.verdict.results[0].why
 
 
 def test_the_configuration_may_name_the_baseline(credit):

@@ -223,6 +223,8 @@ def test_what_is_not_mlflow_cannot_be_judged(answering):
     ],
 )
 def test_who_is_refused_is_said_without_the_password(answering, monkeypatch, code, user, said):
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
     if user:
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", user)
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
