@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
+from mlflow.utils.file_utils import local_file_uri_to_path
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -197,15 +198,10 @@ class Desk:
         return {name: len(self.client.get_metric_history(run_id, name)) for name in names}
 
     def artifacts(self, run_id: str, path: str | None = None) -> dict[str, bytes]:
-        """Return every artifact of a run, by path."""
-        found: dict[str, bytes] = {}
-        for entry in self.client.list_artifacts(run_id, path):
-            if entry.is_dir:
-                found |= self.artifacts(run_id, entry.path)
-            else:
-                local = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/{entry.path}")
-                found[entry.path] = Path(local).read_bytes()
-        return found
+        """Return every artifact of a run, by path; read from the disk that the store is on."""
+        root = Path(local_file_uri_to_path(self.client.get_run(run_id).info.artifact_uri))
+        files = (file for file in (root / (path or "")).rglob("*") if file.is_file())
+        return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
 
 
 @pytest.fixture
