@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from mlflow_lime.compare.drift import Drift, InstanceDrift
     from mlflow_lime.config import Config
     from mlflow_lime.tracking.comparison import Comparison
-    from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["compare"]
 
-_VERSIONS = 6
 _PARTS = 8
 _INSTANCES = 8
 
@@ -93,8 +91,10 @@ def compare(
     if len(set(against)) < len(against):
         msg = "one version is named twice; a page shows each once."
         raise click.BadParameter(msg, param_hint="--against")
-    if len(against) > _VERSIONS - 1:
-        msg = f"a page shows up to {_VERSIONS} versions, the compared one among them."
+    from mlflow_lime.report.pages.axis import MOST_VERSIONS
+
+    if len(against) > MOST_VERSIONS - 1:
+        msg = f"a page shows up to {MOST_VERSIONS} versions, the compared one among them."
         raise click.BadParameter(msg, param_hint="--against")
     require_different({"--json": json_path, "--html": html_path})
     for option, path in (("--json", json_path), ("--html", html_path)):
@@ -107,14 +107,16 @@ def compare(
     from mlflow_lime.tracking.comparison import compare_versions
     from mlflow_lime.tracking.review import show_progress
     from mlflow_lime.tracking.review_runs import names_run
+    from mlflow_lime.tracking.reviewed import version_named
     from mlflow_lime.tracking.versions import resolve_model
 
     if config is not None and not names_run(model_uri):
         check_models(config, config_path, resolve_model(model_uri, client))
-    for wish in against[1:]:  # before anything is explained or logged
-        uri = resolve_baseline(wish, _named(model_uri, client), client)
-        if not names_run(uri):
-            resolve_model(uri, client)
+    if against[1:]:  # before anything is explained or logged
+        candidate = version_named(model_uri, client)
+        for uri in (resolve_baseline(wish, candidate, client) for wish in against[1:]):
+            if not names_run(uri):
+                resolve_model(uri, client)
     progress = show_progress(config) if config else None
     comparison = compare_versions(
         model_uri,
@@ -130,16 +132,6 @@ def compare(
         write_whole(json_path, _as_json(comparison) + "\n")
     lines = "\n".join(comparison_lines(comparison, logged=not no_log))
     click.echo(lines, err="-" in (json_path, html_path))  # where stdout holds what was asked for
-
-
-def _named(model_uri: str, client: "MlflowClient") -> "ModelVersionRef":
-    from mlflow_lime.tracking.review_runs import names_run
-    from mlflow_lime.tracking.reviewed import reviewed_run
-    from mlflow_lime.tracking.versions import resolve_model
-
-    if names_run(model_uri):
-        return reviewed_run(model_uri.removeprefix("runs:/"), client).ref
-    return resolve_model(model_uri, client)
 
 
 def _page(

@@ -138,11 +138,9 @@ def _as_explained(reviewed: "Reviewed", client: "MlflowClient") -> "Config":
 def _undescribe(model_uri: str, client: "MlflowClient") -> None:
     """Take the block out; a copied or renamed version holds one without a review of its own."""
     from mlflow_lime.tracking.describing import remove_description
-    from mlflow_lime.tracking.review_runs import names_run
-    from mlflow_lime.tracking.versions import resolve_model
+    from mlflow_lime.tracking.reviewed import version_named
 
-    named = names_run(model_uri)
-    ref = _reviewed(model_uri, client).ref if named else resolve_model(model_uri, client)
+    ref = version_named(model_uri, client)
     removed = remove_description(client, ref)
     said = "holds our block no more" if removed else "held no block of ours"
     click.echo(f"The description of {ref.label} {said}.")

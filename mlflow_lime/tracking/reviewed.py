@@ -14,7 +14,7 @@ from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.review_runs import completed_runs, key_of, names_run
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
-__all__ = ["Reviewed", "other_sets", "reviewed_run", "same_review"]
+__all__ = ["Reviewed", "other_sets", "reviewed_run", "same_review", "version_named"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +73,19 @@ def reviewed_run(run_id: str, client: MlflowClient) -> Reviewed:
         )
         raise NotComparableError(msg)
     return Reviewed.of_run(_explained_by(run, client), run)
+
+
+def version_named(uri: str, client: MlflowClient) -> ModelVersionRef:
+    """Return the version that a model URI, or the run of a review, names.
+
+    Raises
+    ------
+    MlflowLimeError
+        If there is none.
+    """
+    if names_run(uri):
+        return reviewed_run(uri.removeprefix("runs:/"), client).ref
+    return resolve_model(uri, client)
 
 
 def _explained_by(run: Run, client: MlflowClient) -> ModelVersionRef:

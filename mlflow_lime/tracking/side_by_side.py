@@ -9,16 +9,14 @@ from mlflow_lime import names
 from mlflow_lime.compare.drift import DRIFT_METRICS
 from mlflow_lime.config import Config
 from mlflow_lime.errors import ConfigError, MlflowLimeError, NotComparableError, shorten
+from mlflow_lime.report.pages.axis import MOST_VERSIONS
 from mlflow_lime.report.pages.content import Content, Other, Side
 from mlflow_lime.tracking.baseline import resolve_baseline
 from mlflow_lime.tracking.comparison import Comparison, compare_versions
 from mlflow_lime.tracking.gathering import gather_content, gather_side
 from mlflow_lime.tracking.reviewed import Reviewed, reviewed_run, same_review
 
-__all__ = ["MOST_VERSIONS", "content_of", "others_of"]
-
-MOST_VERSIONS = 6
-"""Versions that a page shows at most; there are as many signs."""
+__all__ = ["content_of", "others_of"]
 
 
 def content_of(comparison: Comparison, others: Sequence[Other], client: MlflowClient) -> Content:

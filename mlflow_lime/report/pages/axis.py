@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["MARKS", "Axis", "Lane"]
+__all__ = ["MARKS", "MOST_VERSIONS", "Axis", "Lane"]
 
 WIDTH = 300
 _LANE, _FIRST = 9, 14
@@ -14,6 +14,9 @@ _MARGIN = 4.0
 
 MARKS = ("◇", "○", "△", "□", "▽")
 """Signs of the other versions, in their order, for legends; the axis draws the same shapes."""
+
+MOST_VERSIONS = 1 + len(MARKS)
+"""Versions that a page shows at most: the one that it is about, and one for each sign."""
 
 _SHAPES = (
     "M0-4 4 0 0 4-4 0z",

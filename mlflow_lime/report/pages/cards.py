@@ -139,20 +139,18 @@ class _Instances:
     def _reach(self) -> Iterator[float]:
         """Yield what must fit on the axis; intervals may leave it."""
         for item in self.shown:
-            for label in self._labels(item):
+            for label in (item.labels[0], *self._counterparts(item)):
                 if label is not None and len(label.weights):
                     yield float(np.nanmax(np.abs(label.weights), initial=0.0))
 
-    def _labels(self, item: Explanation) -> list[LabelExplanation | None]:
-        """Return the surrogate that is shown, and the same one of each other version."""
+    def _counterparts(self, item: Explanation) -> list[LabelExplanation | None]:
+        """Return the surrogate of each other version that is the same as the one shown."""
         own = item.labels[0]
         theirs = [_same_form(known.get(item.key), item) for known in self.others]
-        return [own, *(_counterpart(other, item, own) for other in theirs)]
+        return [_counterpart(other, item, own) for other in theirs]
 
     def card(self, item: Explanation, place: int) -> dict[str, Any]:
-        own, *others = self._labels(item)
-        if own is None:  # never: the first is its own
-            own = item.labels[0]
+        own, others = item.labels[0], self._counterparts(item)
         drift = self.drift.get(item.key)
         known = self.content.side.facts
         truth = known.true_labels.get(item.key)
