@@ -100,7 +100,7 @@ def text_case(name: str, model: Any, texts: list[str], repeats: int) -> list[lis
             )
 
     for explainer in (strings, sparse):  # so that the best size of a call is known
-        for _ in range(3):
+        for _ in range(8):
             explainer.explain(texts)
     seen = [
         (
@@ -113,8 +113,8 @@ def text_case(name: str, model: Any, texts: list[str], repeats: int) -> list[lis
     ours, within = (np.array([one[0][i] for one in seen]) for i in (0, 1))
     rows, lime = (np.array([one[i] for one in seen]) for i in (1, 2))
     return [
-        *compared(f"{name}, strings", ours, within, lime, most=1.2, least=1.6),
-        *compared(f"{name}, sparse", rows, within, lime, most=0.35, least=8.0),
+        *compared(f"{name}, strings", ours, within, lime, most=1.1, least=1.6),
+        *compared(f"{name}, sparse", rows, within, lime, most=0.15, least=8.0),
     ]
 
 
@@ -136,7 +136,7 @@ def image_case(size: int, repeats: int, *, floats: bool) -> list[list[str]]:
                 image, predict, num_samples=IMAGE_ROWS, top_labels=1, segmentation_fn=segment
             )
 
-    for _ in range(3):
+    for _ in range(8):
         explainer.explain(image[None])
         given.explain(image[None])
     seen = [
@@ -153,7 +153,7 @@ def image_case(size: int, repeats: int, *, floats: bool) -> list[list[str]]:
     for ours, lime, kind in ((0, 1, ""), (2, 3, ", equal segments")):
         total, within = (np.array([one[ours][i] for one in seen]) for i in (0, 1))
         other = np.array([one[lime] for one in seen])
-        most = 1.15 if not kind else None
+        most = 1.08 if not kind else None
         lines += compared(name + kind, total, within, other, most=most, least=2.0)
     return lines
 

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import Lasso
-from sklearn.tree import DecisionTreeRegressor
 
 from mlflow_lime.config import Config
 from mlflow_lime.core.domain import Domain
@@ -327,7 +325,9 @@ def _fitting(config: Config, regressor: Callable[[], Any] | None) -> Fitting:
     )
 
 
-def _tree() -> DecisionTreeRegressor:
+def _tree() -> Any:
+    from sklearn.tree import DecisionTreeRegressor
+
     return DecisionTreeRegressor(max_depth=4, random_state=0)
 
 
@@ -338,5 +338,7 @@ class _Lasso:
         self.penalty = penalty
         self.__qualname__ = "Lasso"  # what the recipe calls it
 
-    def __call__(self) -> Lasso:
+    def __call__(self) -> Any:
+        from sklearn.linear_model import Lasso
+
         return Lasso(alpha=max(self.penalty, 1e-12))

@@ -11,6 +11,7 @@ __all__ = [
     "DRIFT_WEIGHTS_TABLE",
     "EXPLANATIONS_JSON",
     "EXPLANATIONS_PARQUET",
+    "EXPLANATIONS_WHOLE",
     "FACTS_FILE",
     "FINDINGS_FILE",
     "GATE_JSON",
@@ -63,6 +64,7 @@ INSTANCES_TABLE = "lime/instances.json"
 WEIGHTS_TABLE = "lime/weights.json"
 EXPLANATIONS_JSON = "lime/explanations.jsonl"
 EXPLANATIONS_PARQUET = "lime/explanations.parquet"
+EXPLANATIONS_WHOLE = "lime/explanations_whole.parquet"
 DRIFT_FILE = "lime/drift.json"
 DRIFT_INSTANCES_TABLE = "lime/drift_instances.json"
 DRIFT_WEIGHTS_TABLE = "lime/drift_weights.json"

@@ -27,6 +27,7 @@ ALLOWED = {
     "names": {"compare", "metrics"},
     "reference": {"reference", "core", "errors"},
     "report": {"report", "core", "metrics", "compare", "checks", "gate", "names", "errors"},
+    "engine": {"engine", "errors"},
     "home": set(),
     "journal": {"core", "errors"},
     "explainers": {"core", "errors"},

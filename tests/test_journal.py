@@ -2,6 +2,7 @@
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.core.packed import pack
 from mlflow_lime.errors import ConfigError
 from mlflow_lime.home import home_folder
 from mlflow_lime.journal import Journal
@@ -148,7 +150,85 @@ def test_discarding_deletes_the_file_even_while_it_is_open(path):
 def test_each_outcome_is_on_the_disk_before_the_next(path):
     with Journal(path) as journal:
         journal.add(explanation())
-        assert json.loads(path.read_bytes())["explained"]["key"] == "00 #ab"
+        assert json.loads(path.read_bytes())["key"] == "00 #ab"
+
+
+def test_many_packed_outcomes_are_added_at_once(path):
+    lines = [pack(explanation(key=f"{i:02d} #ab")) for i in range(3)]
+    with Journal(path) as journal:
+        journal.add_packed(lines)
+        journal.add_packed([])
+        assert [outcome.key for outcome in journal.read()] == ["00 #ab", "01 #ab", "02 #ab"]
+
+
+def test_the_lines_of_earlier_releases_are_read(path):
+    path.parent.mkdir()
+    failed = {"key": "01", "reason": "no", "kind": "ModelError"}
+    entries = [{"explained": explanation().to_dict()}, {"failed": failed}]
+    path.write_text("".join("\n" + json.dumps(entry) for entry in entries))
+    first, second = Journal(path).read()
+    assert (first.to_json(), second.reason) == (explanation().to_json(), "no")
+    assert Journal(path).stored(["01", "00 #ab"]).keys == ["00 #ab"]
+
+
+def failure(key, reason="no"):
+    return FailedExplanation(key, reason, "ModelError")
+
+
+def test_stored_explanations_come_in_the_order_of_the_keys(path):
+    with Journal(path) as journal:
+        for i in (3, 1, 2, 0):
+            journal.add(explanation(key=f"{i}", part=f"part {i}"))
+        journal.add(failure("9"))
+    found = Journal(path).stored(["0", "1", "5", "9", "2", "3"])
+    assert found.keys == ["0", "1", "2", "3"]
+    assert [item.parts[0] for item in found.explanations] == [f"part {i}" for i in range(4)]
+    assert (len(found.explanations), found.explanations[-1].key) == (4, "3")
+    assert [item.key for item in found.explanations[1::2]] == ["1", "3"]
+    assert [item.key for item in found.failed] == ["9"]
+    with pytest.raises(IndexError):
+        found.explanations[4]
+
+
+def test_the_last_explanation_counts_and_no_later_failure(path):
+    with Journal(path) as journal:
+        journal.add_packed([pack(failure("a", "first")), pack(failure("b", "first"))])
+        journal.add_packed([pack(explanation("a", "old")), pack(failure("b", "last"))])
+        journal.add_packed([pack(explanation("a", "new")), pack(failure("a", "late"))])
+    found = Journal(path).stored(["a", "b"])
+    assert [item.parts[0] for item in found.explanations] == ["new"]
+    assert [item.reason for item in found.failed] == ["last"]
+
+
+def test_a_damaged_line_leaves_the_one_before_in_force(path):
+    with Journal(path) as journal:
+        journal.add(explanation("a", "whole"))
+        journal.add_packed([pack(explanation("a", "changed")).replace(b"changed", b"chanced")])
+    assert [item.parts[0] for item in Journal(path).stored(["a"]).explanations] == ["whole"]
+
+
+def test_stored_explanations_outlast_the_file(path):
+    with Journal(path) as journal:
+        journal.add(explanation())
+    found = journal.stored(["00 #ab"])
+    journal.discard()
+    assert [item.key for item in found.explanations] == ["00 #ab"]
+    assert found.explanations[0].to_json() == explanation().to_json()
+
+
+def test_nothing_is_stored_in_a_journal_that_is_not_there(path):
+    found = Journal(path).stored(["a"])
+    assert (list(found.keys), list(found.explanations), found.failed) == ([], [], ())
+
+
+def test_many_threads_may_look_at_once(path):
+    keys = [f"{i}" for i in range(60)]
+    with Journal(path) as journal:
+        journal.add_packed([pack(explanation(key)) for key in keys])
+    found = journal.stored(keys).explanations
+    with ThreadPoolExecutor(4) as pool:
+        for seen in pool.map(lambda _: [item.key for item in found], range(8)):
+            assert seen == keys
 
 
 def test_a_folder_that_cannot_be_made_names_the_variable(tmp_path):

@@ -1,6 +1,6 @@
 """What a check is, what it is given, and what it finds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self, get_args
@@ -12,6 +12,7 @@ from mlflow_lime.checks.options import Options
 from mlflow_lime.compare.drift import Drift
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.layout import Layout
+from mlflow_lime.core.stored import kept
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, shorten
 from mlflow_lime.reference.associations import Associations
@@ -136,8 +137,10 @@ class Evidence:
 
     Attributes
     ----------
-    explanations, failed : tuples
-        Outcomes in the order of the reference set.
+    explanations : sequence of Explanation
+        In the order of the reference set; those of a large one are read when they are looked at.
+    failed : tuple of FailedExplanation
+        In the same order.
     metrics : mapping of str to float
         Aggregates by their name without prefix.
     trust : mapping of str to mapping of str to float
@@ -162,7 +165,7 @@ class Evidence:
         Why something of the above is missing, by its name.
     """
 
-    explanations: tuple[Explanation, ...] = ()
+    explanations: Sequence[Explanation] = ()
     failed: tuple[FailedExplanation, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     trust: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -183,13 +186,14 @@ class Evidence:
         return None if self.layout is None else self.layout.background
 
     @cached_property
-    def telling(self) -> tuple[Explanation, ...]:
+    def telling(self) -> Sequence[Explanation]:
         """Explanations of instances around which the output varies, and some part has weight."""
-        return tuple(
-            item
-            for item in self.explanations
-            if not item.labels[0].flat and np.nansum(np.abs(item.labels[0].weights)) > 0
-        )
+        return kept(self.explanations, _tells)
+
+
+def _tells(item: Explanation) -> bool:
+    label = item.labels[0]
+    return not label.flat and bool(np.nansum(np.abs(label.weights)) > 0)
 
 
 NEEDS: dict[str, str] = {
@@ -207,6 +211,10 @@ NEEDS: dict[str, str] = {
     "sensitive": "no column is declared as sensitive; set checks.sensitive",
 }
 """What a check may need of the evidence, and what is said where it is missing or empty."""
+
+
+_MOST_KEYS = 20_000
+"""Keys of an outcome, worst first; of larger sets, the reason tells how many there are."""
 
 
 def _always(evidence: Evidence) -> str:
@@ -256,7 +264,7 @@ class Check:
             self.severity,
             finding.state,
             finding.reason,
-            finding.instances,
+            finding.instances[:_MOST_KEYS],
             finding.value,
             self.page,
         )

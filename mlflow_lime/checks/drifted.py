@@ -10,21 +10,24 @@ def _find(evidence: Evidence, options: object) -> Finding:
     drift = evidence.drift
     if drift is None:
         return Finding.skipped(NEEDS["drift"])
-    if not drift.compared:
+    counts = drift.counts
+    if not counts.compared:
         return Finding.skipped(
-            f"none of {len(drift.instances)} instances is explained well enough by both versions"
+            f"none of {counts.untrusted} instances is explained well enough by both versions"
         )
-    changed = [item for item in drift.compared if item.changed]
+    changed = sorted(
+        (item for item in drift.glances if item.changed), key=lambda item: -item.total_change
+    )
     parts = [part.name for part in drift.parts if part.changed]
     most = f", most of all {named(parts)}" if parts else ""
     rate = drift.settings.get("alarm_rate")
     allowed = f", held against {percent(rate)}" if isinstance(rate, float) else ""
-    n, p = len(drift.compared), drift.p_value
+    n, p = counts.compared, drift.p_value
     return Finding.judged(
         drift.alarm,
-        f"the weights of {len(changed)} of {n} compared instances changed{most}; so large a "
+        f"the weights of {counts.changed} of {n} compared instances changed{most}; so large a "
         f"change of the whole set has a probability of {p:.2g} by {drift.noise} noise{allowed}",
-        instances=tuple(item.key for item in sorted(changed, key=lambda item: -item.total_change)),
+        instances=tuple(item.key for item in changed),
         value=p,
     )
 

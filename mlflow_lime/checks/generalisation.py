@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import mannwhitneyu
 
 from mlflow_lime.checks.check import Check, Evidence, Finding
 from mlflow_lime.checks.options import Options
 from mlflow_lime.checks.shares import weight_shares
 from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.stored import kept
 
 __all__ = ["GENERALISATION", "MEASURES", "GeneralisationOptions"]
 
@@ -49,11 +49,12 @@ _LEAST = 5
 def _find(evidence: Evidence, options: GeneralisationOptions) -> Finding:
     train = [item for item in evidence.train_explanations or () if len(item.parts)]
     known = {item.digest for item in train}
-    fresh = [
-        item
-        for item in evidence.explanations
-        if len(item.parts) and item.digest not in known and _is_typical(item.key, evidence)
-    ]
+
+    def is_fresh(item: Explanation) -> bool:
+        new = len(item.parts) > 0 and item.digest not in known
+        return new and _is_typical(item.key, evidence)
+
+    fresh = kept(evidence.explanations, is_fresh)
     if min(len(train), len(fresh)) < _LEAST:
         return Finding.skipped(
             f"{len(train)} training rows, and {len(fresh)} pinned instances that are not among "
@@ -100,6 +101,8 @@ def _compared(
     ----------
     E. E. Cureton, "Rank-biserial correlation", Psychometrika 21 (1956).
     """
+    from scipy.stats import mannwhitneyu
+
     a, b = _values(measure, train), _values(measure, held_out)
     if min(len(a), len(b)) < _LEAST:
         return 1.0, 0.0

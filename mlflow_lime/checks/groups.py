@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.stored import chosen
 from mlflow_lime.errors import shorten
 
 __all__ = ["answer_of", "by_answer"]
@@ -30,13 +31,15 @@ def by_answer(
     group : sequence of Explanation
         At least `least` of them.
     """
-    groups: dict[str, list[Explanation]] = defaultdict(list)
-    for item in items:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, item in enumerate(items):
         answer = answer_of(item)
         if answer is not None:
-            groups[answer].append(item)
+            groups[answer].append(i)
     found = [("", items)]
-    found += [(f" that the model calls {shorten(name, 60)}", own) for name, own in groups.items()]
+    for name, own in groups.items():
+        if least <= len(own) < len(items):
+            found.append((f" that the model calls {shorten(name, 60)}", chosen(items, own)))
     for words, group in found:
         if len(group) >= least and (not words or len(group) < len(items)):
             yield words, group

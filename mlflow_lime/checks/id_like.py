@@ -14,6 +14,7 @@ from mlflow_lime.checks.shares import (
     Reliance,
     mean_of,
     mean_share,
+    mean_shares,
     named,
     percent,
     weight_shares,
@@ -21,6 +22,7 @@ from mlflow_lime.checks.shares import (
 from mlflow_lime.core.contents import TextContent
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.stored import kept
 from mlflow_lime.core.tabular.background import Background, BackgroundPart
 from mlflow_lime.core.tabular.columns import ColumnKind, as_numbers, as_series, column_kind
 from mlflow_lime.errors import shorten
@@ -69,12 +71,13 @@ def _has_text(item: Explanation) -> bool:
 
 
 def _find(evidence: Evidence, options: IdLikeOptions) -> Finding:
-    texts = [item for item in evidence.telling if _has_text(item)]
+    texts = kept(evidence.telling, _has_text)
     ids = _id_like(evidence.background, options.distinct) if evidence.background else []
-    relied = [(name, mean_share(evidence.telling, name.__eq__)) for name in ids]
-    heavy = [(name, found) for name, found in relied if options.exceeded(found[0])]
+    means = mean_shares(evidence.telling, ids)
+    heavy = [name for name in ids if options.exceeded(means[name])]
     if heavy:
-        name, (mean, shares) = max(heavy, key=lambda pair: pair[1][0].value)
+        name = max(heavy, key=lambda heavy_name: means[heavy_name].value)
+        mean, shares = mean_share(evidence.telling, name.__eq__)
         return Finding.judged(
             True,
             f"{shorten(name, 60)} hardly has the same value twice, as an id has, and carries "
@@ -83,7 +86,9 @@ def _find(evidence: Evidence, options: IdLikeOptions) -> Finding:
             value=mean.value,
         )
     return _fixed_place(texts, options) or Finding.judged(
-        False, _quiet(ids, len(texts)), value=max((f[0].value for _, f in relied), default=0.0)
+        False,
+        _quiet(ids, len(texts)),
+        value=max((mean.value for mean in means.values()), default=0.0),
     )
 
 

@@ -12,6 +12,7 @@ from mlflow_lime.checks.options import Options
 from mlflow_lime.checks.shares import mean_of, percent
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.stored import kept, keys_of
 
 __all__ = ["IMAGE_REGION", "ImageRegionOptions"]
 
@@ -66,7 +67,7 @@ def _applies(evidence: Evidence) -> str:
 
 
 def _find(evidence: Evidence, options: ImageRegionOptions) -> Finding:
-    images = [item for item in evidence.telling if _image_of(item) is not None]
+    images = kept(evidence.telling, lambda item: _image_of(item) is not None)
     if len(images) < _IMAGES:
         return Finding.skipped(f"{len(images)} images are explained; it takes {_IMAGES}")
     quiet: list[Finding] = []
@@ -82,13 +83,14 @@ def _border(items: Sequence[Explanation], answer: str, options: ImageRegionOptio
     pairs = [_frame_share(_density(item), options.frame) for item in items]
     share, area = (mean_of(pair[i] for pair in pairs) for i in (0, 1))
     excess = mean_of(share - area for share, area in pairs)
-    worst = sorted(zip(pairs, items, strict=True), key=lambda pair: pair[0][1] - pair[0][0])
+    ranked = zip(pairs, keys_of(items), strict=True)
+    worst = sorted(ranked, key=lambda pair: pair[0][1] - pair[0][0])
     return Finding.judged(
         excess.low > options.excess,
         f"the border, {percent(area.value)} of the area, carries {share} of the weight of "
         f"{len(items)} images{answer}; up to {percent(options.excess)} beyond its area may lie "
         "there",
-        instances=tuple(item.key for (own, size), item in worst if own - size > options.excess),
+        instances=tuple(key for (own, size), key in worst if own - size > options.excess),
         value=excess.value,
     )
 
@@ -101,6 +103,7 @@ def _region(items: Sequence[Explanation], answer: str, options: ImageRegionOptio
     share = float(counts[row, column] / len(items))
     sizes = windows[:, row, column]
     order = [int(i) for i in np.argsort(-sizes, kind="stable") if heavy[i, row, column]]
+    keys = keys_of(items)
     place = f"{_place(row, counts.shape[0])} from the top and {_place(column, counts.shape[1])}"
     where = f" (its middle is {place} from the left)" if counts.any() else ""
     return Finding.judged(
@@ -108,7 +111,7 @@ def _region(items: Sequence[Explanation], answer: str, options: ImageRegionOptio
         f"the same region of a sixteenth of the image{where} carries more than "
         f"{percent(options.region)} of the weight in {counts[row, column]} of {len(items)} images"
         f"{answer}; up to {percent(options.images)} may",
-        instances=tuple(items[i].key for i in order),
+        instances=tuple(keys[i] for i in order),
         value=share,
     )
 

@@ -9,6 +9,7 @@ from mlflow_lime.checks.check import Check, Evidence, Finding
 from mlflow_lime.checks.options import Options
 from mlflow_lime.checks.shares import mean_share, part_columns, percent, shares_by_name
 from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.stored import kept
 from mlflow_lime.errors import shorten
 from mlflow_lime.metrics.aggregate import weights_by_name
 
@@ -70,7 +71,7 @@ def _applies(evidence: Evidence) -> str:
 
 
 def _find(evidence: Evidence, options: LeakOptions) -> Finding:
-    rich = [item for item in evidence.telling if _has_choice(item)]
+    rich = kept(evidence.telling, _has_choice)
     if not rich:
         return Finding.skipped("no instance has three parts or more around which the output varies")
     counts = Counter(name for item in rich for name in _above(item, options.share))

@@ -31,7 +31,7 @@ def _find(evidence: Evidence, options: NewReasonOptions) -> Finding:
         return Finding.skipped(NEEDS["drift"])
     right = [
         item
-        for item in evidence.drift.compared
+        for item in evidence.drift.glances
         if item.answer_before == item.answer_after == evidence.true_labels.get(item.key)
     ]
     if not right:

@@ -7,6 +7,7 @@ from mlflow_lime.checks.shares import (
     Mean,
     Reliance,
     mean_share,
+    mean_shares,
     named,
     part_columns,
     percent,
@@ -47,7 +48,7 @@ def _find(evidence: Evidence, options: ProxyOptions) -> Finding:
             "picked from, so nothing is known of what goes together with it"
         )
     proxies = _proxies(evidence, known, columns, options.strength)
-    means = {name: mean_share(evidence.telling, name.__eq__)[0] for name in proxies}
+    means = mean_shares(evidence.telling, proxies)
     heavy = sorted(
         (name for name in proxies if options.exceeded(means[name])), key=lambda n: -means[n].value
     )

@@ -167,5 +167,5 @@ def _lacking(check: Check, evidence: Evidence) -> Iterator[str]:
     """Yield why evidence is missing that a check needs."""
     for need in check.needs:
         value = getattr(evidence, need)
-        if value is None or (isinstance(value, (tuple, Mapping)) and not value):
+        if value is None or (isinstance(value, (Sequence, Mapping)) and not value):
             yield evidence.absent.get(need, NEEDS[need])

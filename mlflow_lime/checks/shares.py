@@ -1,6 +1,7 @@
 """How much of the weight lies on some parts, with an interval over instances."""
 
 import re
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import t as student
 
 from mlflow_lime.checks.check import Evidence
 from mlflow_lime.checks.options import Options
 from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.quantiles import student_quantile
 from mlflow_lime.errors import shorten
 from mlflow_lime.metrics.aggregate import weights_by_name
 
@@ -22,6 +23,7 @@ __all__ = [
     "Reliance",
     "mean_of",
     "mean_share",
+    "mean_shares",
     "named",
     "part_columns",
     "percent",
@@ -92,7 +94,7 @@ def mean_of(values: Iterable[float]) -> Mean:
     n = len(found)
     if n < 2:
         return Mean(float(found.mean()) if n else 0.0, float("nan"), float("nan"), n)
-    half = float(student.ppf(0.975, n - 1) * found.std(ddof=1) / np.sqrt(n))
+    half = float(student_quantile(0.975, n - 1) * found.std(ddof=1) / np.sqrt(n))
     return Mean(float(found.mean()), float(found.mean()) - half, float(found.mean()) + half, n)
 
 
@@ -141,6 +143,22 @@ def mean_share(
     return mean, sorted(shares, key=lambda pair: -pair[1])
 
 
+def mean_shares(explanations: Sequence[Explanation], names: Collection[str]) -> dict[str, Mean]:
+    """Return the mean share of each of some part names, in one look at the explanations.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+    names : collection of str
+    """
+    shares = {name: array("d") for name in names}
+    for item in explanations if shares else ():
+        own = shares_by_name(item)
+        for name, column in shares.items():
+            column.append(own.get(name, 0.0))
+    return {name: mean_of(column) for name, column in shares.items()}
+
+
 def named(items: Collection[object], most: int = 3) -> str:
     """Return some names in quotation marks, cut.
 
@@ -172,12 +190,12 @@ def sensitive_parts(evidence: Evidence) -> dict[str, str]:
     declared = {name.casefold(): name for name in evidence.sensitive}
     columns = part_columns(evidence)
     found: dict[str, str] = {}
-    for item in evidence.explanations:
-        for name in weights_by_name(item):
-            words = (name, _word(name), _word(name.partition(": ")[2]), *columns.get(name, ()))
-            for word in words:
-                if word.casefold() in declared:
-                    found[name] = declared[word.casefold()]
+    names = dict.fromkeys(name for x in evidence.explanations for name in weights_by_name(x))
+    for name in names:
+        words = (name, _word(name), _word(name.partition(": ")[2]), *columns.get(name, ()))
+        for word in words:
+            if word.casefold() in declared:
+                found[name] = declared[word.casefold()]
     return found
 
 

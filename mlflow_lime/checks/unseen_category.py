@@ -1,5 +1,7 @@
 """LIM010: instances have categories that the background does not have."""
 
+from collections import defaultdict
+
 import pandas as pd
 from pydantic import Field
 
@@ -36,12 +38,15 @@ def _find(evidence: Evidence, options: UnseenCategoryOptions) -> Finding:
     parts, inputs = _categories(evidence), evidence.inputs
     if inputs is None:
         return Finding.skipped(NEEDS["inputs"])
-    shares = {item.key: shares_by_name(item) for item in evidence.explanations}
-    found = [
-        (part.name, key, shares.get(key, {}).get(part.name, 0.0))
-        for part in parts
-        for key in _unseen(part, inputs)
-    ]
+    unseen = [(part.name, key) for part in parts for key in _unseen(part, inputs)]
+    concerned = defaultdict[str, list[str]](list)
+    for name, key in unseen:
+        concerned[key].append(name)
+    shares: dict[tuple[str, str], float] = {}
+    for item in evidence.explanations if concerned else ():
+        own = shares_by_name(item) if item.key in concerned else {}
+        shares |= {(name, item.key): own.get(name, 0.0) for name in concerned.get(item.key, ())}
+    found = [(name, key, shares.get((name, key), 0.0)) for name, key in unseen]
     heavy = sorted((e for e in found if e[2] >= options.share), key=lambda entry: -entry[2])
     return Finding.judged(
         bool(heavy),

@@ -31,20 +31,24 @@ class UnstableOptions(Options):
 
 
 def _find(evidence: Evidence, options: UnstableOptions) -> Finding:
-    sampled = [item for item in evidence.telling if not item.exact]
+    sampled = 0
+    unstable: list[tuple[float, str]] = []
+    for item in evidence.telling:
+        sampled += not item.exact
+        if not item.exact and _is_unstable(item, options):
+            unstable.append((item.labels[0].stability_topk, item.key))
     if not sampled:
         return Finding.judged(
             False, "every mask of every instance was evaluated, so nothing is left to chance"
         )
-    unstable = [item for item in sampled if _is_unstable(item, options)]
-    share = len(unstable) / len(sampled)
-    worst = sorted(unstable, key=lambda item: item.labels[0].stability_topk)
+    share = len(unstable) / sampled
+    worst = sorted(unstable, key=lambda pair: pair[0])
     return Finding.judged(
         share > options.share,
-        f"for {len(unstable)} of {len(sampled)} instances the top parts overlap by less than "
+        f"for {len(unstable)} of {sampled} instances the top parts overlap by less than "
         f"{options.overlap:g} between refits, their signs agree in less than {options.signs:g} of "
         f"them, or the heaviest weight may be zero; up to {percent(options.share)} may",
-        instances=tuple(item.key for item in worst),
+        instances=tuple(key for _, key in worst),
         value=share,
     )
 

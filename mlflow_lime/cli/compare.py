@@ -183,24 +183,18 @@ def comparison_lines(comparison: "Comparison", *, logged: bool = True) -> Iterat
 def _verdict(drift: "Drift") -> Iterator[str]:
     from mlflow_lime.cli.summary import fact
 
-    compared = drift.compared
+    counts, compared = drift.counts, drift.counts.compared
     rate = drift.settings["alarm_rate"]
     said = "changed" if drift.alarm else "not changed beyond noise and the smallest change"
     verdict = f"{said} (p = {drift.p_value:.2g}, alarm at {rate:g})"
     yield from fact("as a whole", verdict if compared else "unknown: nothing could be compared")
-    yield from fact("compared", f"{len(compared)} of {_total(drift)} instances")
+    yield from fact("compared", f"{compared} of {counts.total} instances")
     if not compared:
         return
-    changed = sum(item.changed for item in compared)
-    same = sum(item.same_answer_new_reason for item in compared)
-    flips = sum(item.answer_changed for item in compared)
-    yield from fact("other reasons", f"{changed} of {len(compared)}, {same} with the same answer")
-    yield from fact("other answers", f"{flips} of {len(compared)}")
+    same = f"{counts.same_answer_new_reason} with the same answer"
+    yield from fact("other reasons", f"{counts.changed} of {compared}, {same}")
+    yield from fact("other answers", f"{counts.answer_changed} of {compared}")
     yield from fact("what is noise", drift.noise)
-
-
-def _total(drift: "Drift") -> int:
-    return len(drift.instances) + len(drift.missing)
 
 
 def _part_lines(drift: "Drift") -> Iterator[str]:
@@ -230,8 +224,9 @@ def _instance_lines(drift: "Drift") -> Iterator[str]:
     yield "  instances with other reasons, most changed first"
     for item in changed[:_INSTANCES]:
         yield f"  {item.key}  {cut(f'{_answer(item)}: {most_changed(item, top=2)}', 84)}"
-    if len(changed) > _INSTANCES:
-        yield f"  ... and {len(changed) - _INSTANCES} more in lime/drift_instances.json"
+    more = drift.counts.changed - _INSTANCES
+    if more > 0:
+        yield f"  ... and {more} more in lime/drift_instances.json"
 
 
 def _answer(item: "InstanceDrift") -> str:

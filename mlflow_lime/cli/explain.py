@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow_lime.config import Config
     from mlflow_lime.tracking.review import Review
 
-__all__ = ["explain"]
+__all__ = ["explain", "with_engine"]
 
 _PINNED = """\
 Note: {name} has pinned its instances, so --instances {count} picks no others; add --new-reference \
@@ -37,6 +37,8 @@ Examples:
   mlflow-lime explain models:/credit/3
   mlflow-lime explain models:/credit@champion --config lime.yaml
   mlflow-lime explain models:/credit/3 --instances 50 --new-reference
+  mlflow-lime explain models:/credit/3 --workers 2
+  mlflow-lime explain models:/credit/3 --engine spark
   RUN=$(mlflow-lime explain models:/credit/3 --quiet)
 
 \b
@@ -63,6 +65,18 @@ code is 0, and 1 with `on_error: raise`.
     help="Explain on this reference set or not at all.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    help="Where to explain: on this machine, or on Spark (engine.kind).",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes on this machine (engine.workers with engine.mode: processes), or cores of a "
+    "Spark session that is started here.",
+)
+@click.option(
     "-q", "--quiet", is_flag=True, help="No progress and no summary: print the id of the run."
 )
 @store_option
@@ -77,6 +91,8 @@ def explain(
     instances: int | None,
     new_reference: bool,
     reference_digest: str | None,
+    engine: str | None,
+    workers: int | None,
     quiet: bool,
 ) -> None:
     """Explain a model version, and log weights, pictures, tables and metrics.
@@ -88,6 +104,7 @@ def explain(
     config = read_config(config_path)
     if instances is not None:
         config = _with_count(config, instances)
+    config = with_engine(config, engine, workers)
     client = open_store(ctx, model_uri)
     from mlflow_lime.cli.summary import review_lines
     from mlflow_lime.home import home_folder
@@ -142,6 +159,19 @@ def _with_count(config: "Config", count: int) -> "Config":
         raise ConfigError(msg)
     reference = config.reference.model_copy(update={"count": count})
     return config.model_copy(update={"reference": reference})
+
+
+def with_engine(config: "Config", kind: str | None, workers: int | None) -> "Config":
+    """Return the configuration with the engine that a command line names."""
+    changes: dict[str, object] = {} if kind is None else {"kind": kind}
+    if workers is not None:
+        changes["workers"] = workers
+        local = (kind or config.engine.kind) == "local"
+        if local and workers > 1 and config.engine.mode == "auto":
+            changes["mode"] = "processes"
+    if not changes:
+        return config
+    return config.model_copy(update={"engine": config.engine.model_copy(update=changes)})
 
 
 def _n_failed(review: "Review") -> int:

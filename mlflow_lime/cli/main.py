@@ -2,6 +2,7 @@
 
 import click
 
+from mlflow_lime.cli.backfill import backfill
 from mlflow_lime.cli.check import check
 from mlflow_lime.cli.compare import compare
 from mlflow_lime.cli.doctor import doctor
@@ -91,6 +92,7 @@ _COMMANDS = (
     gate,
     report,
     reference,
+    backfill,
     run,
     watch,
     serve,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlflow_lime.tracking.scoring_function import ScoringFunction
     from mlflow_lime.tracking.versions import ModelVersionRef
 
-__all__ = ["validate"]
+__all__ = ["questions_of", "validate"]
 
 _SHOWN_NAMES = 12
 
@@ -66,7 +66,7 @@ def validate(
     ref = resolve_model(model_uri, client)
     check_models(config, config_path, ref)
     with quiet_autologging():
-        questions, origin, notes = _questions(ref, config, client, anew=new_reference)
+        questions, origin, notes = questions_of(ref, config, client, anew=new_reference)
         lines = [
             f"{ref.label} can be explained",
             "",
@@ -83,7 +83,7 @@ def _option(config_path: str | None) -> str:
     return f" --config {config_path}" if config_path else ""
 
 
-def _questions(
+def questions_of(
     ref: "ModelVersionRef", config: "Config", client: "MlflowClient", *, anew: bool
 ) -> tuple["Questions", str, list[str]]:
     """Return what would be asked of the model, where its instances come from, and remarks."""

@@ -2,18 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_lime.compare.drift import DRIFT_METRICS, Drift, InstanceDrift, PartDrift
-from mlflow_lime.compare.importance import importance_drift, importance_moved
+from mlflow_lime.compare.drift import (
+    DRIFT_METRICS,
+    Drift,
+    DriftCounts,
+    DriftOfMany,
+    InstanceDrift,
+    PartDrift,
+)
+from mlflow_lime.compare.importance import importance_drift, importance_moved, part_drifts
 from mlflow_lime.compare.instances import (
     Compared,
     Pair,
+    answers_of,
     compare_pair,
     pair_up,
     why_untrusted,
+)
+from mlflow_lime.compare.large import (
+    MEASURES,
+    Aligned,
+    Discovered,
+    Sums,
+    align,
+    look_at_all,
+    to_list,
 )
 from mlflow_lime.compare.settings import DriftSettings
 from mlflow_lime.compare.significance import discoveries, simes
@@ -29,6 +47,7 @@ def compare_explanations(
     retrains: Sequence[Sequence[Explanation]] = (),
     missing: Mapping[str, str] | None = None,
     settings: DriftSettings | None = None,
+    most: int | None = None,
 ) -> Drift:
     """Compare the explanations of a baseline with those of a candidate.
 
@@ -42,6 +61,9 @@ def compare_explanations(
     missing : mapping of str to str, optional
         Instances that a version could not explain, and why.
     settings : DriftSettings, optional
+    most : int, optional
+        Where there are more instances, so many of them are listed, and no more are held at once
+        than a block; all numbers are of all. By default, all are held and listed.
 
     Returns
     -------
@@ -62,7 +84,15 @@ def compare_explanations(
     False
     """
     settings = settings or DriftSettings()
-    absent = dict(missing or {})
+    if most is not None and max(len(before), len(after)) > most:
+        return _compare_large(align((before, after, *retrains), missing), settings, most)
+    return _compare_held((before, after, *retrains), dict(missing or {}), settings)
+
+
+def _compare_held(
+    runs: tuple[Sequence[Explanation], ...], absent: dict[str, str], settings: DriftSettings
+) -> Drift:
+    before, after, *retrains = runs
     pairs: list[tuple[Pair, str]] = []
     others = [{item.key: item for item in run} for run in (after, *retrains)]
     for item in before:
@@ -87,7 +117,8 @@ def compare_explanations(
         for (pair, why), compared, flag in zip(pairs, found, flags, strict=True)
     )
     parts = importance_drift([pair for pair, why in pairs if not why], settings)
-    p_value = _p_of_set([i.p_value for i in instances if not i.untrusted], parts, settings)
+    p_values = np.array([i.p_value for i in instances if not i.untrusted], dtype=np.float64)
+    p_value = _p_of_set(p_values, parts, settings)
     return Drift(
         instances=instances,
         parts=parts,
@@ -99,11 +130,50 @@ def compare_explanations(
     )
 
 
+def _compare_large(aligned: Aligned, settings: DriftSettings, most: int) -> Drift:
+    sums = look_at_all(aligned, settings)
+    found = sums.discovered()
+    changed = found.counts > 0
+    importance = sums.importance.found()
+    parts = () if importance is None else part_drifts(importance, settings)
+    p_value = _p_of_set(np.frombuffer(sums.measures["p_value"]), parts, settings)
+    alarm = p_value <= settings.alarm_rate
+    listed = to_list(sums, changed, most)
+    place = {position: i for i, position in enumerate(sums.positions)}
+    instances = []
+    for position, (before, after, *retrains) in zip(listed, aligned.at(listed), strict=True):
+        pair = pair_up(before, after, retrains)
+        if not isinstance(pair, str):
+            compared, i = compare_pair(pair, settings), place.get(position)
+            flags = np.zeros(len(compared.p_values), dtype=bool) if i is None else found.flags(i)
+            why = why_untrusted(pair, settings) if i is None else ""
+            instances.append(_instance(pair, compared, flags, why))
+    counts = sums.counts(changed, len(aligned.absent))
+    return Drift(
+        instances=tuple(instances),
+        parts=parts,
+        p_value=p_value,
+        alarm=alarm,
+        missing=dict(islice(aligned.absent.items(), most)),
+        settings=asdict(settings),
+        noise="sampling and training" if len(aligned.runs) > 2 else "sampling",
+        of=DriftOfMany(
+            counts=counts,
+            metrics=_metrics(p_value, alarm, counts, _values(sums, changed, found), parts),
+            note=(
+                f"{len(instances):,} of {counts.total:,} instances are listed: the {most // 2:,} "
+                "that changed most, and others spread evenly; all numbers are of all"
+            ),
+            glances=sums.glances(changed),
+        ),
+    )
+
+
 def _p_of_set(
-    instances: Sequence[float], parts: Sequence[PartDrift], settings: DriftSettings
+    instances: NDArray[np.float64], parts: Sequence[PartDrift], settings: DriftSettings
 ) -> float:
     few = int(settings.min_share * len(instances) + 1e-9)
-    ways = [simes(np.array(instances), few + 1)] if instances else []
+    ways = [simes(instances, few + 1)] if len(instances) else []
     if parts:
         ways.append(min(part.p_adjusted for part in parts))
     return min(1.0, len(ways) * min(ways)) if ways else 1.0
@@ -126,7 +196,7 @@ def _discovered(
 def _instance(
     pair: Pair, compared: Compared, discovered: NDArray[np.bool_], why: str
 ) -> InstanceDrift:
-    (answer_before, answer_after), changed = _answers(pair)
+    (answer_before, answer_after), changed = answers_of(pair)
     return InstanceDrift(
         key=pair.before.key,
         label=pair.label_before.label,
@@ -155,58 +225,73 @@ def _instance(
     )
 
 
-def _answers(pair: Pair) -> tuple[tuple[str, str], bool]:
-    """Return both answers as text, and whether they differ."""
-    if pair.before.mode == "regression":
-        values = pair.label_before.prediction, pair.label_after.prediction
-        moved = abs(values[1] - values[0])
-        spread = max(pair.label_before.output_std, pair.label_after.output_std)
-        return (f"{values[0]:.4g}", f"{values[1]:.4g}"), bool(moved > spread)
-    first, second = (_predicted(item) for item in (pair.before, pair.after))
-    return (first, second), first != second
-
-
-def _predicted(explanation: Explanation) -> str:
-    scores = explanation.scores
-    if len(scores) == 1:
-        name = explanation.class_names[0]
-        return name if scores[0] >= 0.5 else f"not {name}"
-    return explanation.class_names[int(np.argmax(scores))]
-
-
 def drift_metrics(drift: Drift) -> dict[str, float]:
     """Return the numbers that a comparison logs: some of `DRIFT_METRICS`, in that order.
 
     Those that need compared instances are absent where there are none.
     """
+    if drift.of is not None:
+        return dict(drift.of.metrics)
     compared = drift.compared
     values = {
-        "drift_alarm": float(drift.alarm),
-        "drift_p_value": drift.p_value,
-        "drift_instances": float(len(compared)),
-        "drift_untrusted": float(len(drift.instances) - len(compared)),
+        name: np.array([getattr(item, name) for item in compared], dtype=np.float64)
+        for name in (*_MEANS.values(), *_SUMS.values())
+        if name != "n_discovered"
     }
-    if not compared:
-        return values
-    shares: dict[str, list[float]] = {
-        "drift_label_flips": [item.answer_changed for item in compared],
-        "drift_changed_share": [item.changed for item in compared],
-        "drift_same_answer_new_reason": [item.same_answer_new_reason for item in compared],
-        "drift_total_change": [item.total_change for item in compared],
-        "drift_topk_overlap": [item.topk_overlap for item in compared],
-        "drift_rank_agreement": [item.rank_agreement for item in compared],
-        "drift_sign_flips": [item.sign_flips for item in compared],
+    values["n_discovered"] = np.array([item.discovered.sum() for item in compared], np.float64)
+    return _metrics(drift.p_value, drift.alarm, drift.counts, values, drift.parts)
+
+
+_MEANS = {
+    "drift_label_flips": "answer_changed",
+    "drift_changed_share": "changed",
+    "drift_same_answer_new_reason": "same_answer_new_reason",
+    "drift_total_change": "total_change",
+    "drift_topk_overlap": "topk_overlap",
+    "drift_rank_agreement": "rank_agreement",
+    "drift_sign_flips": "sign_flips",
+}
+_SUMS = {"drift_weights_changed": "n_discovered"}
+"""Metrics, and the values of compared instances that they are means or sums of."""
+
+
+def _values(
+    sums: Sums, changed: NDArray[np.bool_], found: Discovered
+) -> dict[str, NDArray[np.float64]]:
+    """Return the values of every compared instance, by the names in `_MEANS` and `_SUMS`."""
+    other = np.frombuffer(sums.answer_changed, dtype=np.int8) != 0
+    return {
+        **{name: np.frombuffer(sums.measures[name]) for name in MEASURES},
+        "answer_changed": other.astype(np.float64),
+        "changed": changed.astype(np.float64),
+        "same_answer_new_reason": (changed & ~other).astype(np.float64),
+        "n_discovered": found.counts.astype(np.float64),
     }
-    means = {
-        name: float(np.mean(finite))
-        for name, found in shares.items()
-        if (finite := [float(value) for value in found if np.isfinite(value)])
+
+
+def _metrics(
+    p_value: float,
+    alarm: bool,
+    counts: DriftCounts,
+    values: Mapping[str, NDArray[np.float64]],
+    parts: Sequence[PartDrift],
+) -> dict[str, float]:
+    every = {
+        "drift_alarm": float(alarm),
+        "drift_p_value": p_value,
+        "drift_instances": float(counts.compared),
+        "drift_untrusted": float(counts.untrusted),
     }
-    means["drift_weights_changed"] = float(sum(item.discovered.sum() for item in compared))
-    if drift.parts:
-        means["drift_parts_changed"] = float(sum(part.changed for part in drift.parts))
-        moved = importance_moved(drift.parts)
+    if not counts.compared:
+        return every
+    for metric, name in _MEANS.items():
+        finite = values[name][np.isfinite(values[name])]
+        if len(finite):
+            every[metric] = float(finite.mean())
+    every |= {metric: float(values[name].sum()) for metric, name in _SUMS.items()}
+    if parts:
+        every["drift_parts_changed"] = float(sum(part.changed for part in parts))
+        moved = importance_moved(parts)
         if np.isfinite(moved):
-            means["drift_importance_change"] = moved
-    every = {**values, **means}
+            every["drift_importance_change"] = moved
     return {name: every[name] for name in DRIFT_METRICS if name in every}

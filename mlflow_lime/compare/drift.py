@@ -1,13 +1,21 @@
 """What changed between the reasons of two versions: plain frozen data, serialisable both ways."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DRIFT_METRICS", "Drift", "InstanceDrift", "PartDrift"]
+__all__ = [
+    "DRIFT_METRICS",
+    "Drift",
+    "DriftCounts",
+    "DriftOfMany",
+    "Glance",
+    "InstanceDrift",
+    "PartDrift",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -139,6 +147,66 @@ class PartDrift:
     changed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DriftCounts:
+    """Instances of a comparison, counted.
+
+    Attributes
+    ----------
+    compared, untrusted, missing : int
+        Those that both versions explain well enough, those left out, and those that one version
+        could not explain.
+    answer_changed, changed : int
+        Of the compared, those whose answer, and those whose reasons changed.
+    same_answer_new_reason, either_changed : int
+        Those whose reasons alone changed, and those whose answer or reasons did.
+    """
+
+    compared: int = 0
+    untrusted: int = 0
+    missing: int = 0
+    answer_changed: int = 0
+    changed: int = 0
+    same_answer_new_reason: int = 0
+    either_changed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All instances."""
+        return self.compared + self.untrusted + self.missing
+
+
+class Glance(NamedTuple):
+    """What is known of every compared instance, however many there are."""
+
+    key: str
+    answer_before: str
+    answer_after: str
+    changed: bool
+    total_change: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DriftOfMany:
+    """What was found over all instances of a set of which only some are listed.
+
+    Attributes
+    ----------
+    counts : DriftCounts
+    metrics : mapping of str to float
+        What `mlflow_lime.compare.compare.drift_metrics` returns.
+    note : str
+        Which instances are listed, in a sentence.
+    glances : sequence of Glance
+        One for each compared instance; empty where the comparison was read back.
+    """
+
+    counts: DriftCounts
+    metrics: Mapping[str, float]
+    note: str
+    glances: Sequence[Glance] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drift:
     """What changed between the reasons of a baseline and of a candidate.
@@ -146,11 +214,11 @@ class Drift:
     Attributes
     ----------
     instances : tuple of InstanceDrift
-        In the order of the reference set; those left out as well.
+        In the order of the reference set; those left out as well. Of a large set, some of them.
     parts : tuple of PartDrift
         Parts that have names over instances, most changed first; empty for images.
     missing : mapping of str to str
-        Instances that one version could not explain, and why.
+        Instances that one version could not explain, and why; of a large set, some of them.
     p_value : float
         Of no change of the whole set.
     alarm : bool
@@ -159,6 +227,8 @@ class Drift:
         Thresholds and rates, as plain JSON values.
     noise : str
         What counted as noise: ``"sampling"``, or ``"sampling and training"``.
+    of : DriftOfMany or None
+        What holds of all instances of a large set; None where `instances` are all.
     """
 
     instances: tuple[InstanceDrift, ...]
@@ -168,8 +238,35 @@ class Drift:
     missing: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     noise: str = "sampling"
+    of: DriftOfMany | None = None
 
     @property
     def compared(self) -> tuple[InstanceDrift, ...]:
-        """Instances that both versions explain well enough."""
+        """Instances that both versions explain well enough; of a large set, those listed."""
         return tuple(item for item in self.instances if not item.untrusted)
+
+    @property
+    def counts(self) -> DriftCounts:
+        """How many instances were compared, and changed, listed or not."""
+        if self.of is not None:
+            return self.of.counts
+        compared = self.compared
+        return DriftCounts(
+            compared=len(compared),
+            untrusted=len(self.instances) - len(compared),
+            missing=len(self.missing),
+            answer_changed=sum(item.answer_changed for item in compared),
+            changed=sum(item.changed for item in compared),
+            same_answer_new_reason=sum(item.same_answer_new_reason for item in compared),
+            either_changed=sum(item.changed or item.answer_changed for item in compared),
+        )
+
+    @property
+    def glances(self) -> Sequence[Glance]:
+        """What is known of every compared instance, listed or not."""
+        if self.of is not None and self.of.glances:
+            return self.of.glances
+        return tuple(
+            Glance(x.key, x.answer_before, x.answer_after, x.changed, x.total_change)
+            for x in self.compared
+        )

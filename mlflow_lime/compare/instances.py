@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
-from scipy.stats import t as student
 
 from mlflow_lime.compare.settings import DriftSettings
 from mlflow_lime.compare.significance import moderate, p_beyond, simes
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
+from mlflow_lime.core.quantiles import student_quantile
 
-__all__ = ["Compared", "Pair", "compare_pair", "pair_up", "why_untrusted"]
+__all__ = ["Compared", "Pair", "answers_of", "compare_pair", "pair_up", "why_untrusted"]
 
 FloatArray = NDArray[np.float64]
 
@@ -84,7 +83,7 @@ def pair_up(
         return "the instances of one key have different contents"
     if any(item.names != before.names for item in every):
         return "it is cut into other parts"
-    if any(_question(item) != _question(before) for item in every):
+    if any(not _same_question(item, before) for item in every):
         return "it was explained in another way (design, background, surrogate, or seed)"
     shared = [
         label.label
@@ -101,9 +100,11 @@ _OPEN = ("rows", "precision", "confidence", "numbered_parts", "path", "why")
 """What in a recipe decides neither which rows are asked nor what the weights mean."""
 
 
-def _question(explanation: Explanation) -> tuple[int, Any]:
-    """Return what two explanations must share, so that their rows pair up."""
-    return explanation.seed, _lasting(explanation.recipe)
+def _same_question(first: Explanation, second: Explanation) -> bool:
+    """Return whether two explanations share what they must, so that their rows pair up."""
+    recipes = first.recipe, second.recipe
+    same = recipes[0] == recipes[1] or _lasting(recipes[0]) == _lasting(recipes[1])
+    return first.seed == second.seed and same
 
 
 def _lasting(recipe: Any) -> Any:
@@ -161,7 +162,7 @@ def compare_pair(pair: Pair, settings: DriftSettings) -> Compared:
         change, moderated.std_errors, moderated.degrees, settings.min_change * largest
     )
     varied = (before != 0) | (after != 0) | (moderated.std_errors > 0)
-    half = student.ppf(0.5 + settings.confidence / 2, moderated.degrees) * moderated.std_errors
+    half = student_quantile(0.5 + settings.confidence / 2, moderated.degrees) * moderated.std_errors
     return Compared(
         std_errors=moderated.std_errors,
         low=change - half,
@@ -203,6 +204,8 @@ def top_overlap(before: FloatArray, after: FloatArray, top: int) -> float:
 
 def rank_agreement(before: FloatArray, after: FloatArray) -> float:
     """Return Spearman's correlation of the sizes of the weights; NaN where all are alike."""
+    from scipy.stats import spearmanr
+
     sizes = np.abs(before), np.abs(after)
     if any(np.ptp(size) == 0 for size in sizes if len(size)) or len(before) < 2:
         return 1.0 if len(before) and np.array_equal(*sizes) else float("nan")
@@ -226,3 +229,22 @@ def _sign_flips(pair: Pair) -> int:
         for label in (pair.label_before, pair.label_after)
     ]
     return int((beyond[0] * beyond[1] < 0).sum())
+
+
+def answers_of(pair: Pair) -> tuple[tuple[str, str], bool]:
+    """Return both answers as text, and whether they differ."""
+    if pair.before.mode == "regression":
+        values = pair.label_before.prediction, pair.label_after.prediction
+        moved = abs(values[1] - values[0])
+        spread = max(pair.label_before.output_std, pair.label_after.output_std)
+        return (f"{values[0]:.4g}", f"{values[1]:.4g}"), bool(moved > spread)
+    first, second = (_predicted(item) for item in (pair.before, pair.after))
+    return (first, second), first != second
+
+
+def _predicted(explanation: Explanation) -> str:
+    scores = explanation.scores
+    if len(scores) == 1:
+        name = explanation.class_names[0]
+        return name if scores[0] >= 0.5 else f"not {name}"
+    return explanation.class_names[int(np.argmax(scores))]

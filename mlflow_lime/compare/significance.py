@@ -5,12 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
-from scipy.stats import t as student
+
+from mlflow_lime.core.quantiles import student_tail
 
 __all__ = [
+    "SPREAD_IS_NOISE",
     "Moderated",
     "discoveries",
     "holm",
+    "largest_discovery",
     "moderate",
     "p_beyond",
     "simes",
@@ -18,7 +21,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-_SPREAD_IS_NOISE = 1e6
+SPREAD_IS_NOISE = 1e6
 """Degrees of freedom that stand for a common variance."""
 
 
@@ -73,7 +76,7 @@ def moderate(std_errors: FloatArray, degrees: int) -> Moderated:
         prior = 2 * _inverse_trigamma(excess)
         scale = np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2))
     else:
-        prior, scale = _SPREAD_IS_NOISE, float(variances.mean())
+        prior, scale = SPREAD_IS_NOISE, float(variances.mean())
     squeezed = std_errors.copy()
     squeezed[noisy] = np.sqrt((prior * scale + degrees * variances) / (prior + degrees))
     # No more is known than all of them together tell.
@@ -123,7 +126,7 @@ def p_beyond(
     known = std_errors > 0
     scale = np.where(known, std_errors, 1.0)
     near, far = (size - threshold) / scale, (size + threshold) / scale
-    p = np.minimum(student.sf(near, degrees) + student.sf(far, degrees), 1.0)
+    p = np.minimum(student_tail(near, degrees) + student_tail(far, degrees), 1.0)
     certain = np.where((size > threshold) & (std_errors == 0), 0.0, 1.0)
     return np.where(known & np.isfinite(p), p, certain)
 
@@ -142,14 +145,15 @@ def discoveries(p_values: FloatArray, rate: float) -> NDArray[np.bool_]:
     Benjamini, Hochberg, "Controlling the false discovery rate", JRSS B 57, 1995. It also holds
     where the p-values are positively dependent (Benjamini, Yekutieli, 2001).
     """
+    return np.asarray(p_values <= largest_discovery(p_values, rate))
+
+
+def largest_discovery(p_values: FloatArray, rate: float) -> float:
+    """Return the largest p-value of a hypothesis that `discoveries` rejects; -1 for none."""
     n = len(p_values)
-    if n == 0:
-        return np.zeros(0, dtype=bool)
     ranked = np.sort(p_values)
-    below = np.flatnonzero(ranked <= rate * np.arange(1, n + 1) / n)
-    if len(below) == 0:
-        return np.zeros(n, dtype=bool)
-    return np.asarray(p_values <= ranked[below[-1]])
+    below = np.flatnonzero(ranked <= rate * np.arange(1, n + 1) / n) if n else ranked
+    return float(ranked[below[-1]]) if len(below) else -1.0
 
 
 def holm(p_values: FloatArray) -> FloatArray:

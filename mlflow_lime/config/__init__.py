@@ -9,6 +9,7 @@ Nothing here imports mlflow, numpy or pandas, and nothing of the core imports th
 
 from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
 from mlflow_lime.config.dump import commented_yaml, config_schema, default_yaml, dump_config
+from mlflow_lime.config.engine import EngineSection, PredictionSection
 from mlflow_lime.config.load import (
     KNOWN_KEYS,
     OWN_KEYS,
@@ -24,7 +25,6 @@ from mlflow_lime.config.sections import (
     DataSection,
     KernelSection,
     OutputsSection,
-    PredictionSection,
     ReferenceSection,
     SamplingSection,
     SurrogateSection,
@@ -37,6 +37,7 @@ __all__ = [
     "BackgroundSection",
     "Config",
     "DataSection",
+    "EngineSection",
     "ImageSection",
     "KernelSection",
     "OutputsSection",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr
 
 from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
+from mlflow_lime.config.engine import EngineSection, PredictionSection
 from mlflow_lime.config.judging import (
     ChecksSection,
     CompareSection,
@@ -23,7 +24,6 @@ from mlflow_lime.config.sections import (
     DataSection,
     KernelSection,
     OutputsSection,
-    PredictionSection,
     ReferenceSection,
     SamplingSection,
     Section,
@@ -48,6 +48,7 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "checks": True,
     "gate": True,
     "report": True,
+    "engine": True,
     "text": {"sparse": True},
 }
 """Keys that do not decide which numbers come out for pinned instances.
@@ -159,6 +160,9 @@ class Config(Section):
     prediction: PredictionSection = Field(
         default_factory=PredictionSection, description="How the model is called."
     )
+    engine: EngineSection = Field(
+        default_factory=EngineSection, description="Where explanations run."
+    )
     outputs: OutputsSection = Field(
         default_factory=OutputsSection, description="What is drawn and logged."
     )
@@ -248,9 +252,9 @@ class Config(Section):
     def recipe(self) -> dict[str, Any]:
         """Return the keys that decide which numbers come out for pinned instances, as JSON values.
 
-        Left out: `models`, `on_error`, `prediction`, `outputs`, `registration`, `metrics`,
-        `compare`, `checks`, `gate`, `report`, and `data`, `background` and `reference`, which the
-        digest of the reference set stands for.
+        Left out: `models`, `on_error`, `prediction`, `engine`, `outputs`, `registration`,
+        `metrics`, `compare`, `checks`, `gate`, `report`, and `data`, `background` and
+        `reference`, which the digest of the reference set stands for.
         """
         recipe = self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
         for name, usual in _LATER.items():

@@ -17,13 +17,11 @@ from pydantic_core import PydanticCustomError
 
 from mlflow_lime.config.values import (
     BackgroundSource,
-    ByteSize,
     CodeReference,
     DataSource,
     InstanceId,
     Items,
     Name,
-    Switch,
     problem,
 )
 from mlflow_lime.errors import did_you_mean, shorten
@@ -34,7 +32,6 @@ __all__ = [
     "DataSection",
     "KernelSection",
     "OutputsSection",
-    "PredictionSection",
     "ReferenceSection",
     "SamplingSection",
     "Section",
@@ -453,27 +450,6 @@ class SurrogateSection(Section):
             )
 
 
-class PredictionSection(Section):
-    """How the model is called."""
-
-    block_rows: Literal["auto"] | Annotated[int, Field(ge=1, le=MAX_ROWS)] = Field(
-        default="auto",
-        description="Rows of one call: auto (tuned to the model) or a number.",
-    )
-    block_bytes: ByteSize = Field(
-        default=64 * 2**20,
-        description="Memory for the inputs of one call, in bytes or as a size such as 64MiB.",
-    )
-    deduplicate: bool = Field(
-        default=True,
-        description="Predict identical perturbed rows only once.",
-    )
-    progress: Switch = Field(
-        default="auto",
-        description="Progress bar: auto (in a terminal or notebook), on or off.",
-    )
-
-
 class OutputsSection(Section):
     """What is drawn and logged."""
 
@@ -490,6 +466,15 @@ class OutputsSection(Section):
         ge=0,
         le=10_000,
         description="Draw at most so many instances; the overview is always drawn.",
+    )
+    max_instances: int = Field(
+        default=1000,
+        ge=10,
+        le=20_000,
+        description=(
+            "Of a larger reference set, show and list so many instances one by one, chosen evenly"
+            " and stated; the numbers, the drift and the Parquet files are of all."
+        ),
     )
     version_tags: bool = Field(
         default=True,

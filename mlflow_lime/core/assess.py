@@ -413,15 +413,20 @@ def _decision_agreement(sample: Sample, fits: Fits, mode: str) -> float:
         return float("nan")
     agreed = total = 0.0
     for r, predicted in enumerate(fits.held_out):
-        scores = np.concatenate(sample.scores[r])
         kernel = np.concatenate(sample.weights[r])
-        if scores.shape[1] > 1:
-            same = scores.argmax(axis=1) == predicted.argmax(axis=1)
-        else:
-            same = ((scores >= 0.5) == (predicted >= 0.5))[:, 0]
+        same = _decisions(np.concatenate(sample.scores[r])) == _decisions(predicted)
         agreed += float(kernel @ same)
         total += float(kernel.sum())
     return agreed / total
+
+
+def _decisions(scores: FloatArray) -> NDArray[Any]:
+    """Return the class that each row of scores decides for; the first of equal ones."""
+    if scores.shape[1] == 1:
+        return scores[:, 0] >= 0.5
+    if scores.shape[1] == 2:  # many times faster than the general way
+        return scores[:, 1] > scores[:, 0]
+    return np.asarray(scores.argmax(axis=1))
 
 
 def _stability(weights: FloatArray, fits: FloatArray) -> tuple[float, float]:

@@ -7,13 +7,12 @@ unbiased whatever the number of rows; designs differ in their variance only.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, erfinv
-from scipy.stats import qmc
 
 from mlflow_lime.core.arrays import (
     MAX_ENUMERATED_PARTS,
@@ -77,7 +76,7 @@ class MaskBlock:
     weights: FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Plan:
     """What a design has to draw, and from which random numbers."""
 
@@ -87,8 +86,19 @@ class _Plan:
     n_draws: int
     n_rows: int
     start: int
-    rng: np.random.Generator
-    replicate_rng: np.random.Generator
+    seed: np.random.SeedSequence
+    replicate: int
+    round_: int
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """Random numbers of this block alone."""
+        return _generator(self.seed, self.replicate, 1 + self.round_)
+
+    @cached_property
+    def replicate_rng(self) -> np.random.Generator:
+        """Random numbers that are the same in all rounds of the replicate."""
+        return _generator(self.seed, self.replicate, 0)
 
     @property
     def split_draws(self) -> bool:
@@ -184,8 +194,9 @@ def mask_block(
         n_draws=n_draws,
         n_rows=n_rows,
         start=round_ * n_rows if start is None else start,
-        rng=_generator(seed, replicate, 1 + round_),
-        replicate_rng=_generator(seed, replicate, 0),
+        seed=seed,
+        replicate=replicate,
+        round_=round_,
     )
     return _DRAW[design](plan)
 
@@ -289,24 +300,25 @@ def _generator(seed: np.random.SeedSequence, *key: int) -> np.random.Generator:
 
 
 # ------------------------------------------------------------- designs made from points
-# A point is a row of unsigned 32-bit fractions, each uniform on its own.
+# A point is a column of unsigned 32-bit fractions, each uniform on its own: points lie beside each
+# other, because the share kept differs from one to the next.
 
 
 def _draw_iid(plan: _Plan) -> MaskBlock:
-    return _from_points(_random_points(plan, plan.n_rows), plan)
+    return _from_points(_random_points(plan, plan.n_rows).T, plan)
 
 
 def _draw_paired(plan: _Plan) -> MaskBlock:
     half = _random_points(plan, (plan.n_rows + 1) // 2)
     pairs = np.stack([half, ~half], axis=1).reshape(-1, plan.n_dims)
-    return _from_points(pairs[: plan.n_rows], plan)
+    return _from_points(pairs[: plan.n_rows].T, plan)
 
 
 def _draw_stratified(plan: _Plan) -> MaskBlock:
     cells = np.empty((plan.n_dims, plan.n_rows), dtype=np.uint32)
     cells[:] = np.arange(plan.n_rows, dtype=np.uint32)
-    cells = plan.rng.permuted(cells, axis=1, out=cells).T
-    inside = plan.rng.random(cells.shape)
+    cells = plan.rng.permuted(cells, axis=1, out=cells)
+    inside = plan.rng.random(cells.shape[::-1]).T
     points = ((cells + inside) * (2.0**32 / plan.n_rows)).astype(np.uint32)
     return _from_points(points, plan)
 
@@ -320,14 +332,14 @@ def _random_points(plan: _Plan, n_rows: int) -> UintArray:
 
 
 def _net(plan: _Plan) -> UintArray:
-    """Return shifted Sobol points; the share kept stays in the first, most even, column."""
+    """Return shifted Sobol points; the share kept stays in the first, most even, dimension."""
     rng, n_dims = plan.replicate_rng, plan.n_dims
     base = _sobol(n_dims, plan.start, plan.n_rows)
     first = int(plan.law == "uniform_count" and plan.n_parts > 0)
     order = np.concatenate([np.arange(first), first + rng.permutation(n_dims - first)])
     shift = rng.integers(0, 1 << 32, size=n_dims, dtype=np.uint32)
-    points = np.take(base, order, axis=1)
-    points ^= shift
+    points = np.take(base, order, axis=0)
+    points ^= shift[:, None]
     return points
 
 
@@ -339,15 +351,17 @@ def _sobol(n_dims: int, start: int, n_rows: int) -> UintArray:
             "use design 'stratified'"
         )
         raise DataError(msg)
+    from scipy.stats import qmc  # a third of a second, for those who never draw
+
     sequence = qmc.Sobol(n_dims, scramble=False, bits=32)
     if start:
         sequence.fast_forward(start)
-    points = np.ldexp(_sobol_rows(sequence, n_rows), 32).astype(np.uint32)
+    points = np.ldexp(_sobol_rows(sequence, n_rows), 32).astype(np.uint32).T.copy()
     points.setflags(write=False)
     return points
 
 
-def _sobol_rows(sequence: qmc.Sobol, n_rows: int) -> FloatArray:
+def _sobol_rows(sequence: Any, n_rows: int) -> FloatArray:
     # In one piece scipy warns unless the rows are a power of two; a digital shift keeps every
     # row uniform, so balance is a gain here and not a condition.
     powers = [1 << bit for bit in range(n_rows.bit_length()) if n_rows >> bit & 1]
@@ -358,14 +372,14 @@ def _from_points(points: UintArray, plan: _Plan) -> MaskBlock:
     """Turn points into masks and levels: keep a part where its number is below the share kept."""
     n_parts = plan.n_parts
     first = plan.n_dims - n_parts - (0 if plan.split_draws else plan.n_draws)
-    parts = points[:, first : first + n_parts]
-    share = _share_kept(points[:, 0], plan.width) if first else None
-    kept = parts < (_HALF if share is None else share[:, None])
+    parts = points[first : first + n_parts]
+    share = _share_kept(points[0], plan.width) if first else None
+    kept = (parts < (_HALF if share is None else share)).view(np.uint8)
     if plan.split_draws:
         levels = _remaining_levels(parts, kept, share)
     else:
-        levels = _leading_levels(points[:, first + n_parts :])
-    return MaskBlock(kept.view(np.uint8), levels, np.ones(plan.n_rows))
+        levels = _leading_levels(points[first + n_parts :])
+    return MaskBlock(kept.T.copy(), levels.T.copy(), np.ones(plan.n_rows))
 
 
 def _share_kept(points: UintArray, width: float | None) -> UintArray:
@@ -382,9 +396,7 @@ def _leading_levels(points: UintArray) -> LevelArray:
     return (points >> np.uint32(32 - LEVEL_BITS)).astype(np.uint16)
 
 
-def _remaining_levels(
-    points: UintArray, kept: NDArray[np.bool_], share: UintArray | None
-) -> LevelArray:
+def _remaining_levels(points: UintArray, kept: MaskArray, share: UintArray | None) -> LevelArray:
     """Return the levels that are left in the points once it is known what they keep.
 
     Below the share kept a point is uniform, and above it also: stretched to the whole range
@@ -395,9 +407,12 @@ def _remaining_levels(
     below = np.float32(LEVELS) / share.astype(np.float32)
     above = np.float32(LEVELS) / (~share + np.uint32(1)).astype(np.float32)
     # Where a part is kept the difference wraps round and exceeds the point itself.
-    within = np.minimum(points, points - share[:, None]).astype(np.float32)
-    stretched = kept.view(np.uint8) * (below - above)[:, None] + above[:, None]
-    stretched *= within
+    within = points - share
+    np.minimum(points, within, out=within)
+    stretched = kept.astype(np.float32)
+    stretched *= below - above
+    stretched += above
+    stretched *= within.astype(np.float32)
     np.minimum(stretched, np.float32(LEVELS - 1), out=stretched)
     return stretched.astype(np.uint16)
 
@@ -463,7 +478,7 @@ def _shuffled_levels(plan: _Plan) -> LevelArray:
     if plan.n_draws == 0:
         return np.empty((plan.n_rows, 0), dtype=np.uint16)
     shift = plan.rng.integers(0, 1 << 32, size=plan.n_draws, dtype=np.uint32)
-    levels = _leading_levels(_sobol(plan.n_draws, 0, plan.n_rows) ^ shift)
+    levels = _leading_levels(_sobol(plan.n_draws, 0, plan.n_rows).T ^ shift)
     return plan.rng.permutation(levels)
 
 

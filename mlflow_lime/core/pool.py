@@ -22,8 +22,11 @@ SIZES = (4096, 16384, 1024)
 TRIALS = 2
 """Calls of each size before the fastest is kept."""
 
-LARGEST = 16384
+LARGEST = 65536
 """Rows of a call beyond which none is tried."""
+
+LONGEST = 1.0
+"""Seconds that a call of more rows than the usual sizes may be expected to take."""
 
 
 @dataclass(slots=True)
@@ -63,7 +66,8 @@ class BlockSize:
         # While the largest is the fastest, a larger one may be faster still.
         larger = 4 * best
         untried = best in known and self.trials[larger] < TRIALS
-        return larger if untried and larger <= min(most, LARGEST) else best
+        bounded = larger <= min(most, LARGEST) and known.get(best, 0.0) * larger <= LONGEST
+        return larger if untried and bounded else best
 
     def record(self, n_rows: int, seconds: float) -> None:
         """Take note of a call; the first, which warms up, and odd sizes do not count."""

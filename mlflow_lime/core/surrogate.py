@@ -7,10 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import t as student
-from sklearn.linear_model import lars_path_gram
 
 from mlflow_lime.core.moments import MANY_COLUMNS, Moments
+from mlflow_lime.core.quantiles import student_quantile
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = [
@@ -142,7 +141,7 @@ def jackknife(
 
 @lru_cache(maxsize=16)
 def _quantile(confidence: float, degrees: int) -> float:
-    return float(student.ppf(0.5 + confidence / 2, degrees))
+    return float(student_quantile(0.5 + confidence / 2, degrees))
 
 
 def select_parts(method: str, moments: Moments, *, n_parts: int, label: int = 0) -> IndexArray:
@@ -229,6 +228,8 @@ def forward_selection(moments: Moments, n_parts: int, label: int = 0) -> IndexAr
 
 def lasso_path(moments: Moments, n_parts: int, label: int = 0) -> IndexArray:
     """Choose the parts at the last step of the lasso path that has at most `n_parts` of them."""
+    from sklearn.linear_model import lars_path_gram
+
     features, cross = moments.centred()
     _, _, path = lars_path_gram(
         cross[0, :, label], features[0], n_samples=max(1, int(moments.weight[0])), method="lasso"

@@ -1,20 +1,22 @@
 """Aggregates over the explained instances of one model version."""
 
 import math
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.core.contents import ImageContent
-from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
 from mlflow_lime.metrics.intervals import STATISTICS
 
 __all__ = [
     "AGGREGATES",
     "aggregate",
+    "aggregated",
     "finite",
     "global_importance",
     "instance_values",
@@ -66,18 +68,22 @@ def aggregate(
     dict of str to float
         Some of the names in `AGGREGATES`, in that order. Empty without any instance.
     """
-    if not explanations and not failed:
+    return aggregated(instance_values(explanations), len(explanations), len(failed))
+
+
+def aggregated(
+    values: Mapping[str, tuple[str, NDArray[np.float64]]], n_explained: int, n_failed: int
+) -> dict[str, float]:
+    """Return the aggregates of what `instance_values` found; see `aggregate`."""
+    if not n_explained and not n_failed:
         return {}
-    values = {
-        name: float(STATISTICS[statistic](numbers))
-        for name, (statistic, numbers) in instance_values(explanations).items()
+    found = {
+        name: float(numbers.sum() if statistic == "sum" else STATISTICS[statistic](numbers))
+        for name, (statistic, numbers) in values.items()
         if len(numbers)
     }
-    if explanations:
-        values["rows_predicted"] = float(sum(item.rows_predicted for item in explanations))
-    counts = {"instances": float(len(explanations)), "failed": float(len(failed))}
-    values |= counts
-    return {name: values[name] for name in AGGREGATES if name in values}
+    found |= {"instances": float(n_explained), "failed": float(n_failed)}
+    return {name: found[name] for name in AGGREGATES if name in found}
 
 
 def instance_values(
@@ -93,30 +99,58 @@ def instance_values(
     Returns
     -------
     dict of str to (str, ndarray of float64)
-        The statistic is one of `mlflow_lime.metrics.intervals.STATISTICS`. Sums and counts, which
-        are no statistics of instances, are left out.
+        The statistic is one of `mlflow_lime.metrics.intervals.STATISTICS`, or ``"sum"``. Counts,
+        which are no statistics of values, are left out.
     """
-    labels = [item.labels[0] for item in explanations]
-    bumpy = [label for label in labels if not label.flat]
-    fidelity = finite(label.fidelity_r2 for label in bumpy)
-    partial = finite(label.partial_r2 for label in bumpy)
-    return {
-        "fidelity_r2": ("median", fidelity),
-        "fidelity_r2_p10": ("p10", fidelity),
-        "partial_r2": ("median", partial),
-        "partial_r2_p10": ("p10", partial),
-        "local_gap": ("mean", finite(label.local_gap for label in labels)),
-        "decision_agreement": ("mean", finite(label.decision_agreement for label in labels)),
-        "stability_topk": ("mean", finite(label.stability_topk for label in bumpy)),
-        "ess_share": ("mean", finite(item.ess_share for item in explanations)),
-        "converged_share": ("mean", finite(item.converged for item in explanations)),
-        "flat_share": ("mean", finite(label.flat for label in labels)),
-    }
+    columns = {name: array("d") for name in (*_OF_BUMPY, *_OF_ALL)}
+    for item in explanations:
+        label = item.labels[0]
+        for name, value in _OF_ALL.items():
+            columns[name].append(value(item, label))
+        for name, value in _OF_BUMPY.items():
+            columns[name].append(math.nan if label.flat else value(item, label))
+    found = {name: finite(column) for name, column in columns.items()}
+    return {name: (how, found[of]) for name, (how, of) in _STATISTIC_OF.items()}
+
+
+Value = Callable[[Explanation, LabelExplanation], float]
+
+_OF_BUMPY: dict[str, Value] = {
+    "fidelity_r2": lambda _, label: label.fidelity_r2,
+    "partial_r2": lambda _, label: label.partial_r2,
+    "stability_topk": lambda _, label: label.stability_topk,
+}
+"""What says something only where the output varies."""
+
+_OF_ALL: dict[str, Value] = {
+    "local_gap": lambda _, label: label.local_gap,
+    "decision_agreement": lambda _, label: label.decision_agreement,
+    "ess_share": lambda item, _: item.ess_share,
+    "converged": lambda item, _: item.converged,
+    "flat": lambda _, label: label.flat,
+    "rows_predicted": lambda item, _: item.rows_predicted,
+}
+
+_STATISTIC_OF = {
+    "fidelity_r2": ("median", "fidelity_r2"),
+    "fidelity_r2_p10": ("p10", "fidelity_r2"),
+    "partial_r2": ("median", "partial_r2"),
+    "partial_r2_p10": ("p10", "partial_r2"),
+    "local_gap": ("mean", "local_gap"),
+    "decision_agreement": ("mean", "decision_agreement"),
+    "stability_topk": ("mean", "stability_topk"),
+    "ess_share": ("mean", "ess_share"),
+    "converged_share": ("mean", "converged"),
+    "flat_share": ("mean", "flat"),
+    "rows_predicted": ("sum", "rows_predicted"),
+}
+"""The statistic of each aggregate, and of which values."""
 
 
 def finite(values: Iterable[float]) -> NDArray[np.float64]:
     """Return those of the values that are finite."""
-    return np.array([float(value) for value in values if math.isfinite(value)])
+    found = np.fromiter(values, dtype=np.float64)
+    return found[np.isfinite(found)]
 
 
 _IMPORTANCE_TYPES = {
@@ -147,7 +181,7 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
         output per part; ``std_error`` of that mean over instances, NaN for one instance;
         ``mean_weight``, with sign; ``instances`` that have the part.
     """
-    weights: dict[str, list[float]] = defaultdict(list)
+    weights: dict[str, array[float]] = defaultdict(lambda: array("d"))
     for item in explanations:
         for name, weight in weights_by_name(item).items():
             weights[name].append(weight)
@@ -185,7 +219,9 @@ def weights_by_name(explanation: Explanation) -> dict[str, float]:
     return weights
 
 
-def _importance(name: str, weights: list[float], n: int) -> tuple[str, float, float, float, int]:
+def _importance(
+    name: str, weights: Sequence[float], n: int
+) -> tuple[str, float, float, float, int]:
     padded = np.zeros(n)
     padded[: len(weights)] = weights
     spread = np.std(np.abs(padded), ddof=1) / math.sqrt(n) if n > 1 else math.nan

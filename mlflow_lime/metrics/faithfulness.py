@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import trapezoid
 
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.explain import Explainer
@@ -238,7 +237,7 @@ def _values(explanation: Explanation, question: Probe, answer: Answer) -> dict[s
         values[f"sufficiency{suffix}"] = question.sign * (label.prediction - kept[at_k])
         for name, curve in (("deletion", deleted), ("insertion", kept)):
             height = question.sign * (curve[places] - floor)
-            values[f"{name}_auc{suffix}"] = trapezoid(height, share)
+            values[f"{name}_auc{suffix}"] = _area(share, height)
     return {name: float(values[name]) for name in FAITHFULNESS_VALUES}
 
 
@@ -265,3 +264,8 @@ def _curves(
         ends = np.array([[at_instance, absent], [absent, at_instance]])
         curves.append(np.hstack([ends[:, :1], inner, ends[:, 1:]]))
     return absent, curves[0], curves[1]
+
+
+def _area(places: FloatArray, heights: FloatArray) -> float:
+    """Return the area under straight lines between points."""
+    return float(np.sum(np.diff(places) * (heights[1:] + heights[:-1]) / 2.0))

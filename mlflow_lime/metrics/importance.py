@@ -1,20 +1,22 @@
 """Global importance: how much each part matters over a set, with intervals, and by group."""
 
-from collections import defaultdict
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.quantiles import student_quantile
 from mlflow_lime.metrics.aggregate import weights_by_name
 
 __all__ = ["EVERYTHING", "importance_table"]
 
 EVERYTHING: Final = "all"
 """The group of all instances."""
+
+_ALL: Final = ("", "")
 
 _COLUMNS: Final = ("name", "group", "importance", "low", "high", "instances")
 _TYPES: Final = {"importance": float, "low": float, "high": float, "instances": int}
@@ -50,35 +52,51 @@ def importance_table(
         cut at zero; NaN for one instance), ``instances`` of the group that have the part. Groups
         follow each other; the most important part comes first.
     """
-    members: dict[str, list[Explanation]] = {EVERYTHING: list(explanations)}
-    for kind, values in (groups or {}).items():
-        named = [(values.get(item.key), item) for item in explanations]
-        for value in sorted({value for value, _ in named if value is not None}):
-            members[f"{kind} = {value}"] = [item for own, item in named if own == value]
+    kinds = groups or {}
+    found = {_ALL: _Group()}
+    for item in explanations:
+        sizes = {name: abs(weight) for name, weight in weights_by_name(item).items()}
+        found[_ALL].add(sizes)
+        for kind, values in kinds.items():
+            value = values.get(item.key)
+            if value is not None:
+                found.setdefault((kind, value), _Group()).add(sizes)
+    order = [_ALL]
+    for kind in kinds:
+        order += sorted(group for group in found if group[0] == kind and group != _ALL)
     rows = [
-        (name, group, *numbers)
-        for group, items in members.items()
-        for name, *numbers in _of_group(items, confidence)[:top]
+        (name, EVERYTHING if group == _ALL else " = ".join(group), *numbers)
+        for group in order
+        for name, *numbers in found[group].parts(confidence)[:top]
     ]
     # Names stay objects: no other type of pandas holds every string.
     return pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object).astype(_TYPES)
 
 
-def _of_group(
-    items: Sequence[Explanation], confidence: float
-) -> list[tuple[str, float, float, float, int]]:
-    """Return name, importance, limits, and count of each part, the most important first."""
-    weights: dict[str, list[float]] = defaultdict(list)
-    for item in items:
-        for name, weight in weights_by_name(item).items():
-            weights[name].append(abs(weight))
-    n = len(items)
-    quantile = float(student.ppf(0.5 + confidence / 2, n - 1)) if n > 1 else float("nan")
-    rows = []
-    for name, sizes in weights.items():
-        mean = sum(sizes) / n
-        absent = n - len(sizes)  # they weigh nothing
-        squares = float(((np.array(sizes) - mean) ** 2).sum()) + absent * mean**2
-        half = quantile * np.sqrt(squares / (n - 1) / n) if n > 1 else float("nan")
-        rows.append((name, mean, float(np.maximum(mean - half, 0.0)), mean + half, len(sizes)))
-    return sorted(rows, key=lambda row: -row[1])
+class _Group:
+    """Absolute weights of a group of instances, by the name of the part."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._sizes: dict[str, array[float]] = {}
+
+    def add(self, sizes: Mapping[str, float]) -> None:
+        """Add an instance."""
+        self._n += 1
+        for name, size in sizes.items():
+            if name not in self._sizes:
+                self._sizes[name] = array("d")
+            self._sizes[name].append(size)
+
+    def parts(self, confidence: float) -> list[tuple[str, float, float, float, int]]:
+        """Return name, importance, limits, and count of each part, the most important first."""
+        n = self._n
+        quantile = float(student_quantile(0.5 + confidence / 2, n - 1)) if n > 1 else float("nan")
+        rows = []
+        for name, sizes in self._sizes.items():
+            mean = sum(sizes) / n
+            absent = n - len(sizes)  # they weigh nothing
+            squares = float(((np.array(sizes) - mean) ** 2).sum()) + absent * mean**2
+            half = quantile * np.sqrt(squares / (n - 1) / n) if n > 1 else float("nan")
+            rows.append((name, mean, float(np.maximum(mean - half, 0.0)), mean + half, len(sizes)))
+        return sorted(rows, key=lambda row: -row[1])

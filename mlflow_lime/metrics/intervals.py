@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr
+
+from mlflow_lime.core.quantiles import binomial_quantile, student_quantile
 
 __all__ = ["STATISTICS", "expanded_levels", "interval", "resamples"]
 
@@ -20,7 +21,11 @@ STATISTICS: Final[dict[str, Statistic]] = {
 }
 """Statistics of the last axis."""
 
+_QUANTILES: Final = {"median": 0.5, "p10": 0.1}
+
 RESAMPLES: Final = 2000
+MANY: Final = 10_000
+"""Values from which on intervals are computed rather than resampled, which then takes long."""
 _CELLS: Final = 2**22
 
 
@@ -46,7 +51,7 @@ def expanded_levels(n: int, confidence: float = 0.95) -> tuple[float, float]:
     Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69,
     2015, section 4.1.3 (expanded percentile interval).
     """
-    tail = norm.cdf(np.sqrt(n / (n - 1)) * student.ppf((1 - confidence) / 2, n - 1))
+    tail = ndtr(np.sqrt(n / (n - 1)) * student_quantile((1 - confidence) / 2, n - 1))
     return float(tail), float(1 - tail)
 
 
@@ -66,7 +71,9 @@ def interval(
     -------
     low, high : float
         Expanded percentile interval of 2000 resamples with a fixed seed; NaN for a single value.
-        A quantile in the tail of few instances cannot be bounded beyond the outermost one.
+        A quantile in the tail of few instances cannot be bounded beyond the outermost one. Of
+        `MANY` values and more, what resampling tends to: Student's t for a mean, and the order
+        statistics that the binomial law bounds a quantile by.
 
     References
     ----------
@@ -82,6 +89,20 @@ def interval(
     if n < 2:
         return float("nan"), float("nan")
     values = np.sort(values)  # their order means nothing
+    if n >= MANY:
+        return _of_many(values, statistic, confidence)
     found = np.concatenate([STATISTICS[statistic](values[places]) for places in resamples(n)])
     low, high = np.quantile(found, expanded_levels(n, confidence))
     return float(low), float(high)
+
+
+def _of_many(ordered: FloatArray, statistic: str, confidence: float) -> tuple[float, float]:
+    n = len(ordered)
+    tail = (1 - confidence) / 2
+    if statistic in _QUANTILES:
+        ranks = binomial_quantile([tail, 1 - tail], n, _QUANTILES[statistic]).astype(int)
+        low, high = ordered[np.clip(ranks, 0, n - 1)]
+        return float(low), float(high)
+    half = float(-student_quantile(tail, n - 1) * ordered.std(ddof=1) / np.sqrt(n))
+    mean = float(ordered.mean())
+    return mean - half, mean + half

@@ -7,9 +7,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import GroupKFold
 
 from mlflow_lime.core.domain import Subject
 from mlflow_lime.core.explain import Explainer
@@ -185,6 +182,8 @@ def _hash(frame: pd.DataFrame, columns: Sequence[Hashable]) -> NDArray[np.uint64
 
 def _distances(rows: Rows, others: Rows) -> FloatArray:
     """Return Gower's distances, shape (n_rows, n_others)."""
+    from scipy.spatial.distance import cdist
+
     known = ~(np.isnan(rows[0]).any(axis=0) | np.isnan(others[0]).any(axis=0))
     total: FloatArray = cdist(rows[0][:, known], others[0][:, known], "cityblock")
     for j in np.flatnonzero(~known).tolist():
@@ -199,6 +198,9 @@ def _distances(rows: Rows, others: Rows) -> FloatArray:
 
 def _pairs(real: Rows, perturbed: Rows) -> FloatArray:
     """Return how a forest ranks each instance against each other's perturbed rows."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.model_selection import GroupKFold
+
     n, m = len(real[0]), len(perturbed[0])
     features = _features(real, perturbed)
     is_real = np.arange(n + m) < n

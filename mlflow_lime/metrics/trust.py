@@ -10,7 +10,7 @@ import numpy as np
 
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import DataError, shorten
-from mlflow_lime.metrics.aggregate import aggregate, finite, instance_values
+from mlflow_lime.metrics.aggregate import aggregated, finite, instance_values
 from mlflow_lime.metrics.intervals import expanded_levels, interval, resamples
 from mlflow_lime.metrics.realism import Realism
 
@@ -158,6 +158,7 @@ def summarise(
     explanations: Sequence[Explanation],
     failed: Sequence[FailedExplanation] = (),
     *,
+    shown: Sequence[Explanation] | None = None,
     measured: Iterable[Mapping[str, Mapping[str, float]]] = (),
     realism: Realism | None = None,
     rows: int = 0,
@@ -169,6 +170,8 @@ def summarise(
     ----------
     explanations, failed : sequences
         Outcomes of a version.
+    shown : sequence of Explanation, optional
+        The explanations whose own values are listed; all by default.
     measured : iterable of mapping of str to mapping of str to float
         Values by key of the instance and name.
     realism : Realism, optional
@@ -177,9 +180,10 @@ def summarise(
     notes : sequence of str
         What could not be measured.
     """
-    instances: dict[str, dict[str, float]] = {item.key: {} for item in explanations}
+    listed = explanations if shown is None else shown
+    instances: dict[str, dict[str, float]] = {item.key: {} for item in listed}
     found = (*measured, _one("off_manifold", realism.off_manifold if realism else {}))
-    for values in (*found, _one("permuted_r2", {e.key: e.permuted_r2 for e in explanations})):
+    for values in (*found, _one("permuted_r2", {e.key: e.permuted_r2 for e in listed})):
         for key, own in values.items():
             known = {name: number for name, number in own.items() if math.isfinite(number)}
             instances.setdefault(key, {}).update(known)
@@ -206,12 +210,12 @@ def _foundation(
     """Return the aggregates of the explanations themselves."""
     values = instance_values(explanations)
     summary = {}
-    for name, value in aggregate(explanations, failed).items():
-        if name in values:
-            statistic, numbers = values[name]
-            summary[name] = Estimate(value, *interval(numbers, statistic), len(numbers))
-        else:
+    for name, value in aggregated(values, len(explanations), len(failed)).items():
+        statistic, numbers = values.get(name, ("sum", np.zeros(0)))
+        if statistic == "sum":
             summary[name] = _count(value, len(explanations))
+        else:
+            summary[name] = Estimate(value, *interval(numbers, statistic), len(numbers))
     return summary
 
 

@@ -49,13 +49,12 @@ def compare(context: Context) -> Result:
     except NoEarlierVersionError as error:
         return Result(lines=(f"nothing to compare with: {error}",), outcome="unchanged")
     drift = comparison.drift
-    compared = drift.compared
-    changed = sum(item.changed for item in compared)
+    compared = drift.counts.compared
     said = "changed as a whole" if drift.alarm else "not changed as a whole"
     said = f"{said} (p = {drift.p_value:.2g})" if compared else "unknown: nothing was comparable"
     lines = [
         f"against {comparison.baseline.label}: reasons {said}",
-        f"{changed} of {len(compared)} compared instances have other reasons",
+        f"{drift.counts.changed} of {compared} compared instances have other reasons",
     ]
     lines += [f"note: {note}" for note in comparison.notes]
     return Result(

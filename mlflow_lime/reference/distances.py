@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from mlflow_lime.core.image.cells import Unreadable, read_cells
 from mlflow_lime.core.image.display import as_shown
@@ -87,6 +85,9 @@ def _categories(series: "pd.Series[Any]") -> FloatArray:
 
 
 def _text(series: "pd.Series[Any]", seed: int) -> FloatArray:
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     texts = series.fillna("").astype(str).tolist()
     reader = TfidfVectorizer(analyzer=_words, max_features=MOST_WORDS)
     if not any(_words(text) for text in texts):

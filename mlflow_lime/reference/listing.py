@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from mlflow_lime.errors import ReferenceSetError, shorten
+from mlflow_lime.reference.instance_lists import read_content
 from mlflow_lime.reference.reference_set import FORMAT, REFERENCE_FILE
 
 __all__ = ["Listed", "Listing", "SetDifference", "compare_listings"]
@@ -77,14 +78,7 @@ class Listing:
             If they are damaged, or were written by a newer format.
         """
         try:
-            content = json.loads(files[REFERENCE_FILE])
-            if content["format"] != FORMAT:
-                msg = (
-                    f"the reference set has format {shorten(content['format'])}, expected "
-                    f"{FORMAT}; upgrade mlflow-lime"
-                )
-                raise ReferenceSetError(msg)
-            return cls._of_content(content)
+            return cls._of_content(read_content(files[REFERENCE_FILE], files, FORMAT))
         except ReferenceSetError:
             raise
         except (LookupError, TypeError, ValueError, AttributeError) as error:

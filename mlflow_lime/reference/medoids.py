@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import pairwise_distances
 
 from mlflow_lime.reference.material import Choice, Material
 from mlflow_lime.reference.reasons import usual_reasons
@@ -33,6 +32,8 @@ def medoids(material: Material, count: int, taken: frozenset[int]) -> Iterator[C
 
     The distances are those between inputs, or between the explanations of a smaller pool.
     """
+    from sklearn.metrics import pairwise_distances
+
     if material.wish.medoids_over == "explanations":
         rows = material.small_pool
         points = usual_reasons(material.replies.explanations(rows), seed=material.wish.seed)

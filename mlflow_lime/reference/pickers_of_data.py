@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.neighbors import NearestNeighbors
 
 from mlflow_lime.errors import DataError, InstanceNotFoundError, did_you_mean, shorten
 from mlflow_lime.reference.material import Choice, Material
@@ -32,6 +31,8 @@ def _of_the_rest(
 ) -> Iterator[Choice]:
     frame = material.frame
     rest = np.setdiff1d(np.arange(len(frame)), np.fromiter(taken, dtype=np.intp))
+    if target is not None and target in frame.columns:
+        frame = frame[[target]]  # the others need not be copied
     chosen = spread(frame.iloc[rest], target, count, material.wish.seed)
     return ((int(rest[place]), reason) for place, reason in chosen)
 
@@ -90,6 +91,8 @@ def by_query(material: Material, count: int, taken: frozenset[int]) -> Iterator[
 
 def rare(material: Material, count: int, taken: frozenset[int]) -> Iterator[Choice]:
     """Yield the rows of the pool that are farthest, on average, from their nearest rows."""
+    from sklearn.neighbors import NearestNeighbors
+
     points = material.replies.points(material.pool)
     usable = np.isfinite(points).all(axis=1)
     rows, points = material.pool[usable], points[usable]

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation
@@ -112,6 +111,8 @@ def _visual_words(
                 features.setdefault(content.column, []).append(_looks(content))
     words: dict[tuple[int, int], Hashable] = {}
     for column, found in features.items():
+        from sklearn.cluster import KMeans
+
         table = np.concatenate(found).round(6)
         distinct = len(np.unique(table, axis=0))
         means = KMeans(min(VISUAL_WORDS, distinct), n_init=3, random_state=seed).fit(table)

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from mlflow_lime.errors import (
     shorten,
 )
 from mlflow_lime.reference.associations import Associations
+from mlflow_lime.reference.instance_lists import read_content, written_lists
 
 __all__ = ["ASSOCIATIONS_FILE", "INPUTS_FILE", "PARTS_FILE", "REFERENCE_FILE", "ReferenceSet"]
 
@@ -197,7 +198,8 @@ class ReferenceSet:
         strictest = max(self.store_inputs, store_inputs, key=_STRICTNESS.index)
         stricter = replace(self, store_inputs=strictest)
         if strictest != "full":
-            reasons = tuple(_without_values(reason) for reason in self.reasons)
+            bare = {reason: _without_values(reason) for reason in set(self.reasons)}
+            reasons = tuple(bare[reason] for reason in self.reasons)
             stricter = replace(stricter, true_labels=(None,) * len(self), reasons=reasons)
         return stricter.with_facts(slices=self.slices, associations=self.associations)
 
@@ -207,8 +209,10 @@ class ReferenceSet:
         values: list[Any] = [FORMAT, self.digests, self.labels, self.layout.digest()]
         if self.part_digests:
             values.append(self.part_digests)
-        content = json.dumps(values, sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        found = hashlib.sha256()
+        for piece in _as_json(values):
+            found.update(piece.encode())
+        return found.hexdigest()[:16]
 
     def files(self) -> dict[str, bytes]:
         """Return the files that hold the set, by name, within what `store_inputs` allows."""
@@ -232,8 +236,8 @@ class ReferenceSet:
             data["cuts"] = self.cuts
         if self.slices:
             data["slices"] = self.slices
-        text = json.dumps(data, ensure_ascii=False, indent=1)
-        files = {REFERENCE_FILE: text.encode()}
+        content, files = written_lists(data)
+        files[REFERENCE_FILE] = json.dumps(content, ensure_ascii=False, indent=1).encode()
         if self.associations is not None:
             files[ASSOCIATIONS_FILE] = json.dumps(self.associations.to_dict()).encode()
         if self.store_inputs == "full" and self.inputs is not None:
@@ -269,17 +273,7 @@ class ReferenceSet:
             If the instances, labels, or background are others than those that were pinned.
         """
         try:
-            content = json.loads(files[REFERENCE_FILE])
-            written = content["format"]
-        except (KeyError, TypeError, ValueError) as error:
-            msg = f"the stored reference set cannot be read: {shorten(str(error))}; replace it"
-            raise ReferenceSetError(msg) from error
-        if written != FORMAT:
-            msg = (
-                f"the reference set has format {written!r}, expected {FORMAT}; upgrade mlflow-lime"
-            )
-            raise ReferenceSetError(msg)
-        try:
+            content = read_content(files[REFERENCE_FILE], files, FORMAT)
             return cls._from_content(files, content, data, background)
         except ReferenceSetError:
             raise
@@ -348,6 +342,22 @@ def _without_values(reasons: str) -> str:
         for reason in reasons.split("; ")
     )
     return "; ".join(dict.fromkeys(item or "picked by the model's answers" for item in kept))
+
+
+def _as_json(values: Sequence[Any]) -> Iterator[str]:
+    """Yield the JSON form of a list, of the long lists in it piece by piece."""
+    yield "["
+    for i, value in enumerate(values):
+        yield ", " if i else ""
+        if not isinstance(value, tuple):
+            yield json.dumps(value)
+            continue
+        yield "["
+        for start in range(0, len(value), 10_000):
+            yield ", " if start else ""
+            yield json.dumps(value[start : start + 10_000])[1:-1]
+        yield "]"
+    yield "]"
 
 
 def parts_digest(parts: Mapping[str, Any]) -> str:

@@ -128,6 +128,9 @@ def _apportion(sizes: NDArray[np.intp], count: int) -> NDArray[np.intp]:
         few = np.zeros_like(sizes)
         few[order] = 1
         return few
+    if count > 2 * len(sizes):  # most seats at once, as they would be given one by one
+        each = sizes.sum() / (count - len(sizes))
+        seats = np.clip(np.floor(sizes / each + 0.5).astype(sizes.dtype), seats, sizes)
     while seats.sum() < count:
         wanting = np.where(seats < sizes, sizes / (seats + 0.5), -1.0)
         seats[int(np.argmax(wanting))] += 1

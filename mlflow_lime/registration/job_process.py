@@ -186,7 +186,8 @@ def out_of_memory(most: int) -> str:
 
 
 def _explain(assignment: Assignment) -> Settled:
-    from mlflow_lime.tracking.registered import choose_store, explain_registered
+    from mlflow_lime.tracking.connection import choose_store
+    from mlflow_lime.tracking.registered import explain_registered
 
     choose_store(assignment.tracking_uri, assignment.registry_uri)
     config = Plan.read(assignment.plan_text, assignment.plan_folder).config

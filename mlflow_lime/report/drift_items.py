@@ -11,7 +11,13 @@ import pandas as pd
 
 from mlflow_lime import names
 from mlflow_lime.compare.compare import drift_metrics
-from mlflow_lime.compare.drift import Drift, InstanceDrift, PartDrift
+from mlflow_lime.compare.drift import (
+    Drift,
+    DriftCounts,
+    DriftOfMany,
+    InstanceDrift,
+    PartDrift,
+)
 from mlflow_lime.errors import DataError, shorten
 from mlflow_lime.report.items import File, Item, Metric, Table
 from mlflow_lime.report.wording import clean, signed
@@ -54,7 +60,7 @@ def drift_items(drift: Drift, *, baseline: str, baseline_run: str) -> list[Item]
 
 def drift_json(drift: Drift, *, baseline: str, baseline_run: str) -> str:
     """Return a comparison as JSON; `read_drift_json` reads it back."""
-    data = {
+    data: dict[str, Any] = {
         "format": FORMAT,
         "baseline": baseline,
         "baseline_run": baseline_run,
@@ -67,6 +73,8 @@ def drift_json(drift: Drift, *, baseline: str, baseline_run: str) -> str:
         "parts": [asdict(part) for part in drift.parts],
         "instances": [_plain_instance(item) for item in drift.instances],
     }
+    if drift.of is not None:
+        data["of"] = {"counts": asdict(drift.of.counts), "note": drift.of.note}
     return json.dumps(_finite(data), ensure_ascii=False, allow_nan=False)
 
 
@@ -92,6 +100,7 @@ def read_drift_json(text: str) -> Drift:
             missing=dict(data["missing"]),
             settings=dict(data["settings"]),
             noise=str(data["noise"]),
+            of=_of_many(data["of"], data["metrics"]) if "of" in data else None,
         )
     except DataError:
         raise
@@ -101,6 +110,11 @@ def read_drift_json(text: str) -> Drift:
             "versions again with `mlflow-lime compare`"
         )
         raise DataError(msg) from error
+
+
+def _of_many(data: Mapping[str, Any], metrics: Mapping[str, float]) -> DriftOfMany:
+    counts = DriftCounts(**{name: int(count) for name, count in data["counts"].items()})
+    return DriftOfMany(counts, dict(metrics), str(data["note"]))
 
 
 _ARRAYS = ("before", "after", "std_errors", "low", "high", "p_values")

@@ -1,9 +1,9 @@
 """What is known of the instances of a review beside their explanations; it is logged with them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.errors import DataError, shorten
@@ -12,6 +12,7 @@ from mlflow_lime.report.wording import predicted_label
 __all__ = ["InstanceFacts"]
 
 FORMAT: Final = 1
+Fact = TypeVar("Fact")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,16 @@ class InstanceFacts:
             if predicted is not None:
                 classes[item.key] = self.true_labels.get(item.key) or item.class_names[predicted]
         return {"class": classes, **{name: dict(own) for name, own in self.slices.items()}}
+
+    def only(self, keys: Iterable[str]) -> "InstanceFacts":
+        """Return the facts about some instances."""
+        wanted = frozenset(keys)
+
+        def of(values: Mapping[str, Fact]) -> dict[str, Fact]:
+            return {key: value for key, value in values.items() if key in wanted}
+
+        slices = {name: of(values) for name, values in self.slices.items()}
+        return InstanceFacts(of(self.reasons), of(self.true_labels), slices)
 
     def to_json(self) -> str:
         """Return the facts as JSON; `from_json` reads them back."""

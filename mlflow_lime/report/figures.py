@@ -1,13 +1,16 @@
 """The picture of one explanation, made to be read first as a small thumbnail."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
 from mlflow_lime.report.content_views import numbered_parts
@@ -28,7 +31,7 @@ from mlflow_lime.report.wording import (
     signed,
 )
 
-__all__ = ["draw_explanation", "draw_overview"]
+__all__ = ["draw_explanation", "draw_overview", "figure_png"]
 
 _SIDE = 700  # pixels, at 100 dots per inch
 _LEFT, _RIGHT = 266, 584  # the bars' room; part names stand to the left, weights to the right
@@ -99,6 +102,16 @@ def draw_explanation(
     else:
         _write(figure, 24, head + 30, "The instance has no parts that can be varied.", 20)
     return figure
+
+
+def figure_png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file, in half the time of ``savefig``: opaque, lightly packed."""
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves it untyped
+    canvas.draw()
+    buffer = io.BytesIO()
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
+    pixels.save(buffer, format="png", compress_level=2)
+    return buffer.getvalue()
 
 
 def _choose(
@@ -219,15 +232,15 @@ def _write_rows(axes: Axes, bars: _Bars) -> None:
     texts = signed(bars.weights)
     small = font(size * min(1, 7.2 / max(map(len, texts))))
     for y, text in enumerate(texts):
-        axes.annotate(
+        axes.text(
+            (_SIDE - 20 - _LEFT) / (_RIGHT - _LEFT),
+            y,
             text.replace("-", "−"),
-            ((_SIDE - 20 - _LEFT) / (_RIGHT - _LEFT), y),
-            xycoords=("axes fraction", "data"),
+            transform=axes.get_yaxis_transform(),
             ha="right",
             va="center_baseline",
             color=_INK,
             fontproperties=small,
-            annotation_clip=False,
             **PLAIN,
         )
 

@@ -1,10 +1,12 @@
 """The small items that results are made of; written to MLflow elsewhere."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["File", "Item", "Metric", "Picture", "Table", "VersionTag"]
+__all__ = ["File", "Item", "Metric", "Picture", "Table", "VersionTag", "WrittenFile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,22 @@ class File:
 
     path: str
     content: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WrittenFile:
+    """An artifact that is too large to be held: it writes itself.
+
+    Attributes
+    ----------
+    path : str
+        Where it lies below the run's artifacts.
+    write : callable
+        Writes the file to a place; its folder is there.
+    """
+
+    path: str
+    write: Callable[[Path], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,4 +76,4 @@ class Picture:
     png: bytes
 
 
-Item = Metric | File | Table | VersionTag | Picture
+Item = Metric | File | WrittenFile | Table | VersionTag | Picture

@@ -271,13 +271,13 @@ def draw_changes_figure(drift: Drift, *, title: str, top: int = 12) -> Figure:
 
 
 def _compared(drift: Drift) -> str:
-    compared, left = len(drift.compared), len(drift.instances) - len(drift.compared)
+    compared, left = drift.counts.compared, drift.counts.untrusted
     count = f"{compared:,} instance{'s' * (compared != 1)} compared"
     return f"{count}, {left:,} left out, as the surrogates fit too poorly" if left else count
 
 
 def _nothing_compared(drift: Drift) -> str:
-    if drift.compared:
+    if drift.counts.compared:
         return "These parts have no names that mean the same in other instances."
     return "No instance could be compared."
 

@@ -11,15 +11,27 @@ import pandas as pd
 from mlflow_lime import names
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.core.stored import keys_of
 from mlflow_lime.metrics.aggregate import aggregate, global_importance
+from mlflow_lime.metrics.importance import EVERYTHING
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.content_views import numbered_parts
 from mlflow_lime.report.facts import InstanceFacts
-from mlflow_lime.report.items import File, Item, Metric, Picture, Table, VersionTag
+from mlflow_lime.report.items import (
+    File,
+    Item,
+    Metric,
+    Picture,
+    Table,
+    VersionTag,
+    WrittenFile,
+)
 from mlflow_lime.report.jsonlines import explanations_json
 from mlflow_lime.report.overlays import encode_png, overlay
 from mlflow_lime.report.overview import draw_overview
+from mlflow_lime.report.shown import Shown
 from mlflow_lime.report.tables import explanations_frame, instances_table, weights_table
+from mlflow_lime.report.whole import write_frames, write_whole
 from mlflow_lime.report.wording import r2
 
 __all__ = ["Wanted", "review_items"]
@@ -42,6 +54,8 @@ class Wanted:
         Whether to make them.
     max_pictures : int
         Instances drawn at most.
+    shown : Shown or None
+        The instances of a large set that are shown one by one; all by default.
     """
 
     top: int = 10
@@ -49,6 +63,7 @@ class Wanted:
     tables: bool = True
     max_pictures: int = 50
     version_tags: bool = True
+    shown: Shown | None = None
 
 
 def review_items(
@@ -87,14 +102,17 @@ def review_items(
     wanted : Wanted, optional
     """
     wanted, facts = wanted or Wanted(), facts or InstanceFacts()
-    found = aggregate(explanations, failed)
-    measured = {} if trust is None else trust.summary
-    values = {**found, **{name: item.value for name, item in measured.items()}}
-    for name, value in values.items():
+    measured = {name: item.value for name, item in trust.summary.items()} if trust else {}
+    # It holds the aggregates too, and they cost a look at every explanation.
+    found = measured if trust else aggregate(explanations, failed)
+    for name, value in found.items():
         yield Metric(f"{names.PREFIX}{name}", value)
     yield Metric(f"{names.PREFIX}seconds", seconds)
-    yield File(names.EXPLANATIONS_JSON, explanations_json(explanations, failed).encode())
-    yield File(names.EXPLANATIONS_PARQUET, _parquet(explanations_frame(explanations)))
+    yield from _explanation_files(explanations, failed, wanted.shown)
+    if wanted.shown is not None:
+        explanations, failed = wanted.shown.explanations, wanted.shown.failed
+        facts = facts.only([*keys_of(explanations), *(item.key for item in failed)])
+        title = f"{title} ({wanted.shown.words})"
     yield File(names.CONFIG_FILE, config_text.encode())
     yield File(names.RECIPE_FILE, json.dumps(recipe, ensure_ascii=False, indent=1).encode())
     yield File(names.FACTS_FILE, facts.to_json().encode("utf-8", "backslashreplace"))
@@ -112,7 +130,25 @@ def review_items(
     if wanted.pictures:
         yield from _pictures(explanations, title, wanted)
     if wanted.version_tags:
-        yield from _version_tags(explanations, failed, found)
+        yield from _version_tags(found, _heaviest(explanations, importance))
+
+
+def _explanation_files(
+    explanations: Sequence[Explanation],
+    failed: Sequence[FailedExplanation],
+    shown: Shown | None,
+) -> Iterator[Item]:
+    """Yield the files of every explanation; of a large set, JSON of those that are shown."""
+    if shown is None:
+        yield File(names.EXPLANATIONS_JSON, explanations_json(explanations, failed).encode())
+        yield File(names.EXPLANATIONS_PARQUET, _parquet(explanations_frame(explanations)))
+        return
+    text = explanations_json(shown.explanations, shown.failed, sample=shown.note)
+    yield File(names.EXPLANATIONS_JSON, text.encode())
+    yield WrittenFile(names.EXPLANATIONS_PARQUET, lambda path: write_frames(explanations, path))
+    yield WrittenFile(
+        names.EXPLANATIONS_WHOLE, lambda path: write_whole(explanations, failed, path)
+    )
 
 
 def _table_top(explanations: Sequence[Explanation]) -> int | None:
@@ -134,9 +170,9 @@ def _pictures(explanations: Sequence[Explanation], title: str, wanted: Wanted) -
 
 def _drawn(explanation: Explanation, top: int) -> bytes:
     """Return the picture of an instance as a PNG file."""
-    buffer = io.BytesIO()
-    explanation.as_figure(top=top).savefig(buffer, format="png")
-    return buffer.getvalue()
+    from mlflow_lime.report.figures import figure_png
+
+    return figure_png(explanation.as_figure(top=top))
 
 
 def _overlaid(explanation: Explanation, top: int) -> bytes:
@@ -149,21 +185,24 @@ def _overlaid(explanation: Explanation, top: int) -> bytes:
     return encode_png(overlay(image, label, ranks=ranks))
 
 
-def _version_tags(
-    explanations: Sequence[Explanation],
-    failed: Sequence[FailedExplanation],
-    found: Mapping[str, float],
-) -> Iterator[Item]:
-    if not explanations:
+def _version_tags(found: Mapping[str, float], heaviest: Sequence[str]) -> Iterator[Item]:
+    explained, failed = int(found.get("instances", 0)), int(found.get("failed", 0))
+    if not explained:
         yield VersionTag(names.TAG_VERSION_STATUS, "failed")
         return
-    status = f"{len(failed)} of {len(explanations) + len(failed)} failed" if failed else "ok"
+    status = f"{failed} of {explained + failed} failed" if failed else "ok"
     known = found.get("partial_r2", found.get("fidelity_r2"))
     fit = "" if known is None else f", fit {r2(known)}"
     yield VersionTag(names.TAG_VERSION_STATUS, f"{status}{fit}")
-    heaviest = global_importance(explanations)["name"].head(3)
-    if len(heaviest):  # segments of images have no names that mean anything here
+    if heaviest:  # segments of images have no names that mean anything here
         yield VersionTag(names.TAG_VERSION_TOP, ", ".join(heaviest)[:200])
+
+
+def _heaviest(explanations: Sequence[Explanation], importance: pd.DataFrame | None) -> list[str]:
+    """Return the names of the three most important parts over all instances."""
+    if importance is None:
+        return list(global_importance(explanations)["name"].head(3))
+    return list(importance.loc[importance["group"] == EVERYTHING, "name"].head(3))
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

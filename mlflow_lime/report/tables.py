@@ -228,13 +228,27 @@ def explanations_frame(explanations: Sequence[Explanation]) -> pd.DataFrame:
         The columns of `weights_table`, the ``position`` of the part, and the fields of the label
         and the explanation, with the same types whatever the rows. Heaviest first.
     """
-    rows = [
-        {**row, **_quality(item, label)}
-        for item in explanations
-        for label in item.labels
-        for row in _weight_rows(item, label)
-    ]
-    return pd.DataFrame(rows, columns=list(_FRAME_TYPES), dtype=object).astype(_FRAME_TYPES)
+    columns: dict[str, list[Any]] = {name: [] for name in _FRAME_TYPES}
+    for item in explanations:
+        for label in item.labels:
+            order = label.order()
+            columns["position"].append(order)
+            columns["rank"].append(np.arange(1, len(order) + 1))
+            for name, values in (("part", item.names), ("condition", item.parts)):
+                columns[name].extend(values[j] for j in order)
+            for name, field in _PART_FIELDS.items():
+                columns[name].append(getattr(label, field)[order])
+            for name, value in _same_for_all_parts(item, label).items():
+                columns[name].append(np.full(len(order), value, dtype=_FRAME_TYPES[name]))
+    listed = ("part", "condition")
+    return pd.DataFrame(
+        {
+            name: pd.Series(
+                values if name in listed or not values else np.concatenate(values), dtype=kind
+            )
+            for (name, kind), values in zip(_FRAME_TYPES.items(), columns.values(), strict=True)
+        }
+    )
 
 
 def _weight_rows(explanation: Explanation, label: LabelExplanation) -> list[dict[str, Any]]:
@@ -248,7 +262,6 @@ def _weight_rows(explanation: Explanation, label: LabelExplanation) -> list[dict
             "std_error": float(label.std_errors[j]),
             "low": float(label.low[j]),
             "high": float(label.high[j]),
-            "position": int(j),
             "rank": rank,
         }
         for rank, j in enumerate(label.order(), start=1)
@@ -281,8 +294,13 @@ _EXPLANATION_FIELDS = (
 )
 
 
-def _quality(explanation: Explanation, label: LabelExplanation) -> dict[str, Any]:
+_PART_FIELDS = {"weight": "weights", "std_error": "std_errors", "low": "low", "high": "high"}
+
+
+def _same_for_all_parts(explanation: Explanation, label: LabelExplanation) -> dict[str, Any]:
     return {
+        "instance": explanation.key,
+        "label": label.label,
         "label_index": label.index,
         **{name: getattr(label, name) for name in _LABEL_FIELDS},
         **{name: getattr(explanation, name) for name in _EXPLANATION_FIELDS},

@@ -11,11 +11,13 @@ import pandas as pd
 from mlflow_lime.config import Config, dump_config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.core.stored import StoredOutcomes
 from mlflow_lime.errors import ModelError
 from mlflow_lime.metrics.importance import importance_table
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.facts import InstanceFacts
 from mlflow_lime.report.items import Item
+from mlflow_lime.report.shown import Shown, choose_shown
 from mlflow_lime.tracking.questions import Questions
 from mlflow_lime.tracking.trust_step import measure_trust
 
@@ -39,20 +41,28 @@ class Answers:
     ----------
     questions : Questions
         What was asked.
-    explanations, failed : tuples
-        Outcomes, in the order of the reference set.
+    explanations : sequence of Explanation
+        In the order of the reference set; those of a large one may lie on disk.
+    failed : tuple of FailedExplanation
+        In the same order.
     trust : Trust or None
         What was measured of the explanations; None before `measured`.
+    shown : Shown or None
+        The instances of a large set that are shown one by one, and measured; None where all are,
+        and before `sampled`.
     """
 
     questions: Questions
-    explanations: tuple[Explanation, ...]
+    explanations: Sequence[Explanation]
     failed: tuple[FailedExplanation, ...]
     trust: Trust | None = None
+    shown: Shown | None = None
 
     @classmethod
-    def of(cls, questions: Questions, outcomes: Iterable[Outcome]) -> Self:
-        """Put outcomes into the order of the reference set."""
+    def of(cls, questions: Questions, outcomes: Iterable[Outcome] | StoredOutcomes) -> Self:
+        """Put outcomes into the order of the reference set; stored ones are in it already."""
+        if isinstance(outcomes, StoredOutcomes):
+            return cls(questions, outcomes.explanations, outcomes.failed)
         found = {outcome.key: outcome for outcome in outcomes}
         ordered = [found[key] for key in questions.keys if key in found]
         return cls(
@@ -61,17 +71,33 @@ class Answers:
             failed=tuple(item for item in ordered if isinstance(item, FailedExplanation)),
         )
 
+    def sampled(self, config: Config) -> Self:
+        """Return the outcomes with the choice of those that are shown, where they are many."""
+        most = config.outputs.max_instances
+        return replace(self, shown=choose_shown(self.explanations, self.failed, most))
+
     def measured(self, config: Config, *, progress: bool | None = False) -> Self:
-        """Return the outcomes with the metrics of trust; their failures are notes."""
+        """Return the outcomes with the metrics of trust; their failures are notes.
+
+        Of a large set, the subjects of the instances that are shown are enough.
+        """
+        answers = self.sampled(config) if self.shown is None else self
         trust = measure_trust(
-            self.questions, self.explanations, self.failed, config.metrics, progress=progress
+            answers.questions,
+            answers.explanations,
+            answers.failed,
+            config.metrics,
+            shown=answers.shown,
+            progress=progress,
         )
-        return replace(self, trust=trust)
+        return replace(answers, trust=trust)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of the questions and the metrics of trust."""
-        return (*self.questions.notes, *(() if self.trust is None else self.trust.notes))
+        """What a reader must know of the questions, the sample, and the metrics of trust."""
+        shown = () if self.shown is None else (self.shown.note,)
+        measured = () if self.trust is None else self.trust.notes
+        return (*self.questions.notes, *shown, *measured)
 
     def require_some(self) -> None:
         """Refuse outcomes of which none is an explanation.
@@ -112,6 +138,7 @@ class Answers:
         """
         from mlflow_lime.report.review_items import review_items
 
+        answers = self.sampled(config) if self.shown is None else self
         facts = self.facts(config)
         recipe = {
             **(model or {}),
@@ -119,7 +146,7 @@ class Answers:
             "explanation": self.explanations[0].recipe if self.explanations else {},
             "seed": config.seed,
             "versions": _versions(),
-            "notes": [*notes, *self.notes],
+            "notes": [*notes, *answers.notes],
         }
         return list(
             review_items(
@@ -132,7 +159,7 @@ class Answers:
                 facts=facts,
                 trust=self.trust,
                 importance=self._importance(facts),
-                wanted=_wanted(config),
+                wanted=_wanted(config, answers.shown),
             )
         )
 
@@ -166,7 +193,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _wanted(config: Config) -> "Wanted":
+def _wanted(config: Config, shown: Shown | None) -> "Wanted":
     """Return the outputs that a configuration asks for."""
     from mlflow_lime.report.review_items import Wanted
 
@@ -177,4 +204,5 @@ def _wanted(config: Config) -> "Wanted":
         tables=chosen.tables,
         max_pictures=chosen.max_pictures,
         version_tags=chosen.version_tags,
+        shown=shown,
     )

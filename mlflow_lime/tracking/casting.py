@@ -173,9 +173,10 @@ class InputCaster:
 
     def _cast(self, frame: pd.DataFrame) -> pd.DataFrame:
         changed: dict[str, pd.Series[Any]] = {}
-        for name in frame.columns:
+        for name, kind in zip(frame.columns, frame.dtypes, strict=True):
             target = self.types.get(str(name))
-            if target is None:
+            # Most are as they should be, and a thousand columns take long to look at.
+            if target is None or _same_numbers(kind, target):
                 continue
             before = frame[name]
             after = _cast_column(before, target, strict=self.strict)
@@ -235,6 +236,11 @@ def _sample_types(sample: pd.DataFrame, columns: Iterable[str] | None) -> dict[s
         if (wanted is None or str(name) in wanted)
         and (isinstance(dtype, pd.CategoricalDtype) or dtype.kind in "iufb")
     }
+
+
+def _same_numbers(kind: Any, target: Any) -> bool:
+    wanted = _NUMPY.get(target) if isinstance(target, str) else target
+    return isinstance(wanted, np.dtype) and kind == wanted
 
 
 def _cast_column(series: "pd.Series[Any]", target: Any, *, strict: bool) -> "pd.Series[Any]":

@@ -151,7 +151,7 @@ class _Case:
         metrics = client.get_run(run_id).data.metrics
         reference = self._reference()
         return Evidence(
-            explanations=tuple(explanations),
+            explanations=explanations,
             failed=tuple(failed),
             metrics={
                 name.removeprefix(names.PREFIX): value

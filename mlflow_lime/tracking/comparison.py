@@ -18,6 +18,7 @@ from mlflow_lime.compare.drift import DRIFT_METRICS, Drift
 from mlflow_lime.compare.settings import DriftSettings
 from mlflow_lime.config import Config, parse_config
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.core.stored import StoredExplanations
 from mlflow_lime.errors import MlflowLimeError, NotComparableError
 from mlflow_lime.report.drift_items import drift_items
 from mlflow_lime.report.findings import findings_items, read_findings_json
@@ -25,7 +26,7 @@ from mlflow_lime.report.items import Item, Metric
 from mlflow_lime.tracking.baseline import resolve_baseline
 from mlflow_lime.tracking.connection import quiet_downloads, translate_errors
 from mlflow_lime.tracking.log import Destination, write_items
-from mlflow_lime.tracking.logged_explanations import load_outcomes
+from mlflow_lime.tracking.logged_explanations import Outcomes, load_outcomes
 from mlflow_lime.tracking.logged_files import LoggedFiles
 from mlflow_lime.tracking.reporting import write_report
 from mlflow_lime.tracking.reviewed import Reviewed, other_sets, same_review
@@ -175,6 +176,7 @@ def compare_review(
         retrains=[explanations for explanations, _ in found[2:]],
         missing=_missing(before, found[0][1]) | _missing(after, found[1][1]),
         settings=settings,
+        most=(config or explained_as).outputs.max_instances,
     )
     _require_pairs(drift, before, after)
     metrics = {f"{names.PREFIX}{name}": value for name, value in drift_metrics(drift).items()}
@@ -192,7 +194,9 @@ def compare_review(
         return comparison
     if after.run_id != before.run_id:  # what stands there says more than "no change"
         _log(comparison, after, retrains, client)
-    read = {before.run_id: found[0], after.run_id: found[1]}
+    sides = {before.run_id: found[0], after.run_id: found[1]}
+    # Of a large set, the page shows a sample, which is logged.
+    read = {k: v for k, v in sides.items() if not isinstance(v[0], StoredExplanations)}
     notes = write_report(after, config or explained_as, client, baseline=before, read=read)
     return replace(comparison, notes=(*comparison.notes, *notes))
 
@@ -224,22 +228,32 @@ def logged_config(side: Reviewed, client: MlflowClient) -> Config:
         raise NotComparableError(msg) from error
 
 
-def _within_what_may_be_stored(
-    found: list[tuple[list[Explanation], list[FailedExplanation]]], *, hides: bool
-) -> list[tuple[list[Explanation], list[FailedExplanation]]]:
+def _within_what_may_be_stored(found: list[Outcomes], *, hides: bool) -> list[Outcomes]:
     """Take the values out of every side where they may not be stored of one.
 
     An older review of the same set may have been logged in full.
     """
-    if not hides and not any(_is_redacted(item) for kept, _ in found for item in kept):
+    if not hides and not any(_hides_values(kept) for kept, _ in found):
         return found
     return [
-        (
-            [item.redacted() for item in kept],
-            [replace(item, reason=item.kind) for item in failed],
-        )
+        (_redacted(kept), [replace(item, reason=item.kind) for item in failed])
         for kept, failed in found
     ]
+
+
+def _redacted(explanations: Sequence[Explanation]) -> Sequence[Explanation]:
+    if isinstance(explanations, StoredExplanations):
+        return explanations.changed(Explanation.redacted)
+    return [item.redacted() for item in explanations]
+
+
+def _hides_values(explanations: Sequence[Explanation]) -> bool:
+    """Return whether a review was logged without values; all of it is then.
+
+    Of one that is read from disk, a few instances tell.
+    """
+    stored = isinstance(explanations, StoredExplanations)
+    return any(map(_is_redacted, explanations[:20] if stored else explanations))
 
 
 def _is_redacted(item: Explanation) -> bool:
@@ -277,15 +291,17 @@ def _notes(drift: Drift, after: Reviewed, before: Reviewed) -> tuple[str, ...]:
         notes.append(f"{after.label} was compared with itself, which is not logged")
     elif after.ref.model_id is not None and after.ref.model_id == before.ref.model_id:
         notes.append(f"{after.label} and {before.label} are the same logged model")
-    left_out = [item for item in drift.instances if item.untrusted]
-    if left_out:
-        notes.append(
-            f"{len(left_out)} of {len(drift.instances)} instances are left out, such as "
-            f"{left_out[0].key}: {left_out[0].untrusted}"
-        )
+    counts = drift.counts
+    left_out = next((item for item in drift.instances if item.untrusted), None)
+    if counts.untrusted:
+        such = f", such as {left_out.key}: {left_out.untrusted}" if left_out else ""
+        n = counts.compared + counts.untrusted
+        notes.append(f"{counts.untrusted} of {n} instances are left out{such}")
     if drift.missing:
         key, why = next(iter(drift.missing.items()))
-        notes.append(f"{len(drift.missing)} instances are missing, such as {key}: {why}")
+        notes.append(f"{counts.missing} instances are missing, such as {key}: {why}")
+    if drift.of is not None:
+        notes.append(drift.of.note)
     return tuple(notes)
 
 

@@ -14,6 +14,9 @@ from mlflow.utils import autologging_utils
 from mlflow_lime.errors import TrackingServerError, VersionNotFoundError, shorten
 
 __all__ = [
+    "absolute",
+    "choose_store",
+    "chosen_store",
     "impatient",
     "is_missing",
     "located",
@@ -241,3 +244,25 @@ def _unreachable(what: str, error: Exception) -> str:
 def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     return shorten(text.splitlines()[0], 200).strip("'\"")
+
+
+def choose_store(tracking_uri: str, registry_uri: str) -> None:
+    """Ask this store from now on, in the whole process."""
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri("" if registry_uri == tracking_uri else registry_uri)
+
+
+def chosen_store() -> tuple[str, str]:
+    """Return the URIs of the tracking store and of the registry, so that any folder may hold them.
+
+    They may hold credentials.
+    """
+    return absolute(mlflow.get_tracking_uri()), absolute(mlflow.get_registry_uri())
+
+
+def absolute(uri: str) -> str:
+    """Return a URI, or a path, that means the same in another folder."""
+    scheme, found, path = uri.partition(":///")
+    if scheme == "sqlite" and found and path and not path.startswith((":memory:", "file:")):
+        return f"sqlite:///{Path(path).absolute()}"
+    return str(Path(uri).absolute()) if Path(uri).exists() else uri

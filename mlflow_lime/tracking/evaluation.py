@@ -2,8 +2,10 @@
 
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, ModelError
+from mlflow_lime.journal import Journal
 from mlflow_lime.report.items import Item, Metric
 from mlflow_lime.report.tables import explanations_frame
 from mlflow_lime.tracking.answers import Answers
@@ -26,9 +29,10 @@ from mlflow_lime.tracking.columns import describe_background
 from mlflow_lime.tracking.connection import quiet_autologging
 from mlflow_lime.tracking.data import LoadedData, load_background
 from mlflow_lime.tracking.evaluator import CONFIG_VARIABLE
+from mlflow_lime.tracking.explaining import Explaining, is_large
 from mlflow_lime.tracking.log import Destination, write_items
 from mlflow_lime.tracking.pinning import pin_reference
-from mlflow_lime.tracking.questions import Questions, ask, load_scorer
+from mlflow_lime.tracking.questions import Questions, load_scorer
 from mlflow_lime.tracking.reporting import write_report
 from mlflow_lime.tracking.review import show_progress
 from mlflow_lime.tracking.reviewed import Reviewed
@@ -89,15 +93,19 @@ def evaluate_model(
         raise ModelError(msg)
     if config.task == "auto" and model_type in _TASKS:
         config = config.model_copy(update={"task": _TASKS[model_type]})
-    with quiet_autologging():
-        notes: list[str] = []
-        questions = _questions(config, model, dataset, notes)
-        answers = Answers.of(questions, questions.answer(progress=show_progress(config)))
-        answers.require_some()
-        answers = answers.measured(config, progress=show_progress(config))
-    seconds = time.perf_counter() - started
-    items = answers.items(config, title=dataset.name, seconds=seconds, notes=notes)
-    result = _log(items, answers.explanations, dataset, run_id, model, model_id)
+    progress = show_progress(config)
+    with tempfile.TemporaryDirectory() as folder:
+        with quiet_autologging(), Journal(Path(folder) / "evaluation.jsonl") as journal:
+            notes: list[str] = []
+            questions = _questions(config, model, dataset, notes)
+            explaining = Explaining(questions, config, journal, progress=progress)
+            answers = Answers.of(questions, explaining.outcomes())
+            answers.require_some()
+            answers = answers.measured(config, progress=progress)
+        seconds = time.perf_counter() - started
+        items = answers.items(config, title=dataset.name, seconds=seconds, notes=notes)
+        shown = answers.explanations if answers.shown is None else answers.shown.explanations
+        result = _log(items, shown, dataset, run_id, model, model_id)
     _write_page(run_id, config)
     return result
 
@@ -160,7 +168,7 @@ def _questions(config: Config, model: Any, dataset: Any, notes: list[str]) -> Qu
         progress=show_progress(config),
         notes=notes,
     )
-    return ask(reference, scorer, config)
+    return Questions.on(reference, scorer, config, large=is_large(len(reference), config))
 
 
 def _features(dataset: Any) -> pd.DataFrame:

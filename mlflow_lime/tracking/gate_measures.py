@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from mlflow_lime import names
 from mlflow_lime.checks.registry import known_checks
+from mlflow_lime.compare.drift import DriftCounts
 from mlflow_lime.config import Config
 from mlflow_lime.errors import MlflowLimeError, TrackingServerError, did_you_mean, shorten
 from mlflow_lime.gate.judge import HOW_TO_WRITE_RULES
@@ -175,7 +176,7 @@ def gather(asked: Asked) -> Gathered:
         outcomes, why_no_checks = _checked(asked, review, comparison)
         checked_in = f"review run {review.run_id}"
         candidate |= _findings(outcomes, checked_in, config.checks.mute, review.reference_digest)
-    items = comparison.drift.instances if comparison else ()
+    counts = comparison.drift.counts if comparison else DriftCounts()
     others = _Others(asked, review)
     others.read()
     measured = Measured(
@@ -184,9 +185,9 @@ def gather(asked: Asked) -> Gathered:
         outcomes=outcomes,
         on_drift=frozenset(check.code for check in known_checks()[0] if "drift" in check.needs),
         checked_in=checked_in,
-        compared=len(comparison.drift.compared) if comparison else 0,
-        untrusted=sum(bool(item.untrusted) for item in items),
-        unexplained=len(comparison.drift.missing) if comparison else 0,
+        compared=counts.compared,
+        untrusted=counts.untrusted,
+        unexplained=counts.missing,
         why_no_drift=why_no_drift,
         why_no_checks=why_no_checks,
         why_no_reasons={CANDIDATE: why_no_reasons, **others.why_no_reasons},

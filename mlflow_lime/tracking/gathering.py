@@ -1,7 +1,7 @@
 """What a page shows of a version, read back from what was logged; no model is needed."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlflow_lime import names
-from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.errors import MlflowLimeError, shorten
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.drift_items import read_drift_json
@@ -18,7 +18,7 @@ from mlflow_lime.report.facts import InstanceFacts
 from mlflow_lime.report.findings import read_findings_json
 from mlflow_lime.report.pages.content import Content, GateSaid, Other, Side
 from mlflow_lime.tracking.connection import impatient, translate_errors
-from mlflow_lime.tracking.logged_explanations import load_outcomes
+from mlflow_lime.tracking.logged_explanations import Outcomes, load_shown
 from mlflow_lime.tracking.logged_files import LoggedFiles
 from mlflow_lime.tracking.measured import metrics_of
 from mlflow_lime.tracking.reviewed import Reviewed, reviewed_run
@@ -26,8 +26,6 @@ from mlflow_lime.tracking.reviewed import Reviewed, reviewed_run
 __all__ = ["Outcomes", "gather_content", "gather_side"]
 
 Found = TypeVar("Found")
-Outcomes = tuple[list[Explanation], list[FailedExplanation]]
-
 _RECIPE = ("domain", "representation", "design", "law", "sampling", "select", "confidence")
 """What of the recipe a reader may want to know."""
 
@@ -53,8 +51,8 @@ def gather_content(
         The version that it was compared to; looked up where it is left out.
     beside : bool, default True
         Whether that version is wanted.
-    read : mapping of str to (list of Explanation, list of FailedExplanation), optional
-        What was read of runs already, by their id.
+    read : mapping of str to Outcomes, optional
+        What was read of runs already, by their id: what is to be shown of them.
 
     Raises
     ------
@@ -103,7 +101,7 @@ def _side(
     reviewed: Reviewed, logged: _Logged, client: MlflowClient, read: Mapping[str, Outcomes]
 ) -> Side:
     known = read.get(reviewed.run_id)
-    explanations, failed = known or load_outcomes(reviewed.run, client)
+    (explanations, failed), sample = (known, "") if known else load_shown(reviewed.run, client)
     recipe = logged.read(names.RECIPE_FILE, json.loads)
     told = recipe if isinstance(recipe, dict) else {}
     facts = logged.read(names.FACTS_FILE, InstanceFacts.from_json)
@@ -119,6 +117,7 @@ def _side(
         provenance=_provenance(reviewed, explanations, told),
         config_text=logged.read(names.CONFIG_FILE, str) or "",
         notes=tuple(map(str, told.get("notes", ()))),
+        sample=sample,
     )
 
 
@@ -141,7 +140,7 @@ def _metrics(reviewed: Reviewed, client: MlflowClient) -> dict[str, float]:
 
 
 def _provenance(
-    reviewed: Reviewed, explanations: list[Explanation], recipe: dict[str, Any]
+    reviewed: Reviewed, explanations: Sequence[Explanation], recipe: dict[str, Any]
 ) -> dict[str, str]:
     info, ref = reviewed.run.info, reviewed.ref
     told = {

@@ -12,7 +12,15 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric as MetricPoint
 from mlflow.exceptions import MlflowException
 
-from mlflow_lime.report.items import File, Item, Metric, Picture, Table, VersionTag
+from mlflow_lime.report.items import (
+    File,
+    Item,
+    Metric,
+    Picture,
+    Table,
+    VersionTag,
+    WrittenFile,
+)
 from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["Destination", "tag_version", "write_items"]
@@ -70,10 +78,12 @@ def write_items(
             if isinstance(item, Metric):
                 metrics[item.name] = item.value
             elif isinstance(item, File):
-                _write(root / item.path, item.content)
+                _place(root / item.path).write_bytes(item.content)
+            elif isinstance(item, WrittenFile):
+                item.write(_place(root / item.path))
             elif isinstance(item, Table):
                 text = item.frame.to_json(orient="split", index=False, double_precision=15)
-                _write(root / item.path, text.encode())
+                _place(root / item.path).write_bytes(text.encode())
                 tables.append(str(PurePosixPath(folder, item.path)))
             elif isinstance(item, Picture):
                 pictures.append(item)
@@ -107,9 +117,10 @@ def _log_pictures(client: MlflowClient, pictures: Sequence[Picture], to: Destina
                 )
 
 
-def _write(path: Path, content: bytes) -> None:
+def _place(path: Path) -> Path:
+    """Return a path whose folder is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    return path
 
 
 def _list_tables(client: MlflowClient, run_id: str, paths: Sequence[str]) -> None:

@@ -1,5 +1,10 @@
 """Explanations that a review logged, read back."""
 
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -9,10 +14,15 @@ from mlflow_lime.tracking.connection import impatient, translate_errors
 from mlflow_lime.tracking.logged_files import LoggedFiles
 from mlflow_lime.tracking.review_runs import latest_run
 
-__all__ = ["load_explanations", "load_outcomes"]
+__all__ = ["Outcomes", "load_explanations", "load_outcomes", "load_shown"]
+
+Outcomes = tuple[Sequence[Explanation], Sequence[FailedExplanation]]
+"""Explanations and failures, in the order of the reference set."""
 
 
-def load_explanations(model_uri: str, *, client: MlflowClient | None = None) -> list[Explanation]:
+def load_explanations(
+    model_uri: str, *, client: MlflowClient | None = None
+) -> Sequence[Explanation]:
     """Return the logged explanations of a version, or of a review run.
 
     Parameters
@@ -20,6 +30,12 @@ def load_explanations(model_uri: str, *, client: MlflowClient | None = None) -> 
     model_uri : str
         A model version, whose latest completed review is read, or ``runs:/<review run>``.
     client : MlflowClient, optional
+
+    Returns
+    -------
+    sequence of Explanation
+        A list; of a large reference set (`outputs.max_instances`) a sequence that reads them
+        from a temporary file when they are looked at.
 
     Raises
     ------
@@ -33,16 +49,54 @@ def load_explanations(model_uri: str, *, client: MlflowClient | None = None) -> 
     return load_outcomes(run, client)[0]
 
 
-def load_outcomes(
-    run: Run, client: MlflowClient
-) -> tuple[list[Explanation], list[FailedExplanation]]:
+def load_outcomes(run: Run, client: MlflowClient) -> Outcomes:
     """Return what a run logged of its instances: explanations and failures.
+
+    Returns
+    -------
+    tuple of (sequence of Explanation, sequence of FailedExplanation)
+        Lists; of a large set, explanations that are read when they are looked at.
 
     Raises
     ------
     MlflowLimeError
         If the file is gone, or cannot be read.
     """
-    from mlflow_lime.report.jsonlines import read_explanations_json
+    from mlflow_lime.report.jsonlines import read_explanations_json, sample_note
 
-    return read_explanations_json(LoggedFiles(run, client).existing(names.EXPLANATIONS_JSON))
+    files = LoggedFiles(run, client)
+    text = files.existing(names.EXPLANATIONS_JSON)
+    return _load_whole(files) if sample_note(text) else read_explanations_json(text)
+
+
+def load_shown(run: Run, client: MlflowClient) -> tuple[Outcomes, str]:
+    """Return the outcomes that are shown one by one, and which of a large set these are.
+
+    Returns
+    -------
+    outcomes : tuple of (list of Explanation, list of FailedExplanation)
+    sample : str
+        A sentence; empty where they are all.
+
+    Raises
+    ------
+    MlflowLimeError
+        If the file is gone, or cannot be read.
+    """
+    from mlflow_lime.report.jsonlines import read_explanations_json, sample_note
+
+    text = LoggedFiles(run, client).existing(names.EXPLANATIONS_JSON)
+    return read_explanations_json(text), sample_note(text)
+
+
+def _load_whole(files: LoggedFiles) -> Outcomes:
+    """Return the outcomes of a large set; a copy of the file lasts as long as they do."""
+    from mlflow_lime.report.whole import read_whole
+
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-lime-"))
+    try:
+        found = read_whole(files.fetched(names.EXPLANATIONS_WHOLE, folder), remove=folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return found.explanations, found.failed

@@ -64,12 +64,22 @@ class LoggedFiles:
         MlflowLimeError
             If it cannot be read, or is not there.
         """
-        info = self._run.info
         with tempfile.TemporaryDirectory() as folder:
-            with quiet_downloads(), translate_errors(f"{path} of run {info.run_id!r}"):
-                found = mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"{info.artifact_uri}/{path}",
-                    dst_path=folder,
-                    tracking_uri=self._client.tracking_uri,
-                )
-            return Path(found).read_text(encoding="utf-8")
+            return self.fetched(path, Path(folder)).read_text(encoding="utf-8")
+
+    def fetched(self, path: str, folder: Path) -> Path:
+        """Copy a file that there must be into a folder, and return where it is.
+
+        Raises
+        ------
+        MlflowLimeError
+            If it cannot be read, or is not there.
+        """
+        info = self._run.info
+        with quiet_downloads(), translate_errors(f"{path} of run {info.run_id!r}"):
+            found = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{info.artifact_uri}/{path}",
+                dst_path=str(folder),
+                tracking_uri=self._client.tracking_uri,
+            )
+        return Path(found)

@@ -1,12 +1,13 @@
 """A new reference set: which instances, how they are cut into parts, which labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
+from numpy.typing import NDArray
 
 from mlflow_lime.config import Config
 from mlflow_lime.core.domain import Domain, Subject
@@ -35,6 +36,9 @@ from mlflow_lime.tracking.scoring_function import ScoringFunction
 from mlflow_lime.tracking.versions import ModelVersionRef
 
 __all__ = ["new_reference", "pin_reference", "read_again", "strange_labels"]
+
+BLOCK = 1000
+"""Instances that are cut into their parts at a time."""
 
 UNATTENDED = ("auto", "run", "input_example")
 """Sources that nobody wrote for us: what the model does not read in them is left aside."""
@@ -145,19 +149,28 @@ def pin_reference(
     if notes is not None:
         notes.extend(remarks)
     domain = pinned_domain(reference, config)
-    subjects = domain.subjects(reference.inputs, reference.keys)
+    pins: list[dict[str, Any]] = []
+    labels: list[tuple[str, ...]] = []
+    idle: list[Subject] = []
+    inputs: Any = reference.inputs
+    for start in range(0, len(reference), BLOCK):
+        rows = slice(start, start + BLOCK)
+        subjects = domain.subjects(inputs.iloc[rows], reference.keys[rows])
+        if isinstance(domain, JointDomain):
+            pins += [domain.pins(subject) for subject in subjects]
+            idle += [subject for subject in subjects if not subject.n_active]
+        labels += _labels(reference.true_labels[rows], domain, subjects, scorer, config)
     if isinstance(domain, JointDomain):
-        _require_parts(subjects)
-        pins = [domain.pins(subject) for subject in subjects]
+        _require_parts(idle, len(reference))
         reference = reference.with_parts(pins, domain.cuts)
-    return reference.with_labels(_labels(reference, domain, subjects, scorer, config))
+    return reference.with_labels(labels)
 
 
-def _require_parts(subjects: list[Subject]) -> None:
+def _require_parts(idle: list[Subject], n_instances: int) -> None:
     """Refuse to pin instances none of which could ever be explained."""
-    if not any(subject.n_active for subject in subjects):
-        why = "; ".join(subjects[0].notes) or "no part can be varied"
-        msg = f"none of the {len(subjects)} picked instances can be explained; the first: {why}"
+    if len(idle) == n_instances:
+        why = "; ".join(idle[0].notes) or "no part can be varied"
+        msg = f"none of the {n_instances} picked instances can be explained; the first: {why}"
         raise DataError(msg)
 
 
@@ -228,7 +241,7 @@ def strange_labels(
 
 
 def _labels(
-    reference: ReferenceSet,
+    truths: Sequence[str | None],
     domain: Domain,
     subjects: list[Subject],
     scorer: ScoringFunction,
@@ -241,27 +254,40 @@ def _labels(
         if isinstance(config.labels, (str, int))
         else [str(name) for name in config.labels]
     )
-    blank = np.zeros(len(names))
     needs_scores = scorer.mode == "classification" and (
         isinstance(rule, int) or rule == "predicted" or (rule == "auto" and len(names) > 2)
     )
     if not needs_scores:
+        blank = np.zeros(len(names))
         fixed = tuple(names[i] for i in choose_labels(rule, blank, names, mode=scorer.mode))
-        return [fixed] * len(reference)
-    if rule == "auto" and all(label in names for label in reference.true_labels):
-        return [(str(label),) for label in reference.true_labels]
-    chosen: list[tuple[str, ...]] = []
-    for i, true in enumerate(reference.true_labels):
-        if rule == "auto" and true in names:
-            chosen.append((str(true),))
-            continue
-        try:
-            scores = scorer(domain.originals([subjects[i]]))[0]
-            picked = choose_labels(rule, scores, names, mode=scorer.mode)
-            chosen.append(tuple(names[j] for j in picked))
-        except MlflowLimeError:
-            chosen.append(())
-    return chosen
+        return [fixed] * len(subjects)
+    known = {i: true for i, true in enumerate(truths) if rule == "auto" and true in names}
+    asked = [i for i in range(len(subjects)) if i not in known]
+    scores = dict(zip(asked, _scores([subjects[i] for i in asked], domain, scorer), strict=True))
+
+    def chosen(i: int) -> tuple[str, ...]:
+        if i in known:
+            return (str(known[i]),)
+        found = scores[i]
+        if found is None:
+            return ()
+        return tuple(names[j] for j in choose_labels(rule, found, names, mode=scorer.mode))
+
+    return [chosen(i) for i in range(len(subjects))]
+
+
+def _scores(
+    subjects: list[Subject], domain: Domain, scorer: ScoringFunction
+) -> list[NDArray[np.float64] | None]:
+    """Return the scores of instances; None of those that the model refuses."""
+    if not subjects:
+        return []
+    try:
+        return list(scorer(domain.originals(subjects)))
+    except MlflowLimeError:
+        if len(subjects) == 1:
+            return [None]
+    return [_scores([subject], domain, scorer)[0] for subject in subjects]
 
 
 def read_again(

@@ -4,7 +4,7 @@ import sys
 import weakref
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.joint import JointDomain
 from mlflow_lime.core.text.vectorised import TextPipeline
 from mlflow_lime.errors import DigestMismatchError, MlflowLimeError, shorten
+from mlflow_lime.reference.portion import Portion, first_rows
 from mlflow_lime.reference.reference_set import ReferenceSet, parts_digest
 from mlflow_lime.tracking.hooks import import_function
 from mlflow_lime.tracking.model import load_scoring_function
@@ -36,12 +37,15 @@ class Questions:
     reference : ReferenceSet
     explainer : Explainer
     subjects : tuple of Subject
-        The instances, cut into their parts; empty where they were not stored.
+        The instances, cut into their parts; empty where they were not stored, and for a large set.
     labels : tuple of tuple of str
         Labels to explain, for each instance.
     scoring : dict
         How the model is asked, as plain JSON values.
     notes : tuple of str
+    scorer : ScoringFunction
+        The model.
+    config : Config
     """
 
     reference: ReferenceSet
@@ -50,6 +54,54 @@ class Questions:
     labels: tuple[tuple[str, ...], ...]
     scoring: dict[str, Any]
     notes: tuple[str, ...]
+    scorer: ScoringFunction
+    config: Config
+
+    @classmethod
+    def on(
+        cls,
+        reference: ReferenceSet,
+        scorer: ScoringFunction,
+        config: Config,
+        *,
+        large: bool = False,
+    ) -> Self:
+        """Put the questions of a reference set to a model.
+
+        Parameters
+        ----------
+        reference : ReferenceSet
+        scorer : ScoringFunction
+        config : Config
+        large : bool, default False
+            Leave the instances uncut: they are too many to be held in memory in parts.
+        """
+        predict: Any = scorer
+        pipeline, why = scorer.text_pipeline() if reference.layout.texts else (None, "")
+        if pipeline is not None:
+            predict = TextScorer(scorer, pipeline)
+        known = first_rows(reference) if large else reference
+        domain = pinned_domain(known, config, pipeline, why)
+        explainer = explainer_from_config(
+            config,
+            domain,
+            predict,
+            mode=scorer.mode,
+            class_names=scorer.class_names,
+            code=_code(config),
+        )
+        overruled = _other_wishes(reference, domain, config)
+        subjects = () if large else _subjects(reference, domain, overruled)
+        return cls(
+            reference=reference,
+            explainer=explainer,
+            subjects=subjects,
+            labels=_with_own_prediction(reference, explainer, subjects, config),
+            scoring=scorer.describe(),
+            notes=(*scorer.notes, *overruled),
+            scorer=scorer,
+            config=config,
+        )
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -71,6 +123,12 @@ class Questions:
             subjects, labels="auto" if open_ else rules, progress=progress
         ):
             yield self.redacted(outcome)
+
+    def some(self, keys: Sequence[str]) -> Self:
+        """Return the questions on some instances, cut into their parts."""
+        rows = {key: i for i, key in enumerate(self.keys)}
+        portion = Portion.of(self.reference, [rows[key] for key in keys])
+        return type(self).on(portion.within(self.reference), self.scorer, self.config)
 
     def redacted(self, outcome: Outcome) -> Outcome:
         """Take the instance's values out of an explanation where they may not be stored."""
@@ -163,29 +221,7 @@ def _keep(domain: Domain) -> None:
 
 def ask(reference: ReferenceSet, scorer: ScoringFunction, config: Config) -> Questions:
     """Put the questions of a reference set to a model."""
-    predict: Any = scorer
-    pipeline, why = scorer.text_pipeline() if reference.layout.texts else (None, "")
-    if pipeline is not None:
-        predict = TextScorer(scorer, pipeline)
-    domain = pinned_domain(reference, config, pipeline, why)
-    explainer = explainer_from_config(
-        config,
-        domain,
-        predict,
-        mode=scorer.mode,
-        class_names=scorer.class_names,
-        code=_code(config),
-    )
-    overruled = _other_wishes(reference, domain, config)
-    subjects = _subjects(reference, domain, overruled)
-    return Questions(
-        reference=reference,
-        explainer=explainer,
-        subjects=subjects,
-        labels=_with_own_prediction(reference, explainer, subjects, config),
-        scoring=scorer.describe(),
-        notes=(*scorer.notes, *overruled),
-    )
+    return Questions.on(reference, scorer, config)
 
 
 def _other_wishes(reference: ReferenceSet, domain: Domain, config: Config) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.base import is_classifier, is_regressor
 
 from mlflow_lime.errors import DataError, ModelError
 
@@ -72,6 +71,8 @@ def raw_scorer(raw: Any) -> RawScorer | None:
         return _xgboost_booster(raw)
     if _is_booster(raw, "lightgbm"):
         return _lightgbm_booster(raw)
+    from sklearn.base import is_classifier, is_regressor
+
     name = type(raw).__name__
     classes = _classes(raw)
     if classes is not None and hasattr(raw, "predict_proba"):

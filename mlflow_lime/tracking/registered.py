@@ -3,7 +3,6 @@
 from contextlib import nullcontext
 from enum import Enum
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
@@ -15,7 +14,7 @@ from mlflow_lime.tracking.review import Review, review_version
 from mlflow_lime.tracking.trusted_data import only_trusted_data
 from mlflow_lime.tracking.versions import resolve_model
 
-__all__ = ["Presence", "choose_store", "explain_registered", "look_for", "tag_as_parked"]
+__all__ = ["Presence", "explain_registered", "look_for", "tag_as_parked"]
 
 _LONGEST_TAG = 500
 
@@ -26,12 +25,6 @@ class Presence(Enum):
     THERE = "there"
     MISSING = "missing"
     NO_ANSWER = "no answer"
-
-
-def choose_store(tracking_uri: str, registry_uri: str) -> None:
-    """Ask this store from now on, in the whole process."""
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_registry_uri("" if registry_uri == tracking_uri else registry_uri)
 
 
 def explain_registered(name: str, version: str, config: Config, *, by_us: bool = False) -> Review:

@@ -108,8 +108,8 @@ def write_report(
     client : MlflowClient
     baseline : Reviewed, optional
         The version that it was compared to; looked up where it is left out.
-    read : mapping of str to (list of Explanation, list of FailedExplanation), optional
-        What was read of runs already, by their id.
+    read : mapping of str to Outcomes, optional
+        What was read of runs already, by their id: what is to be shown of them.
 
     Returns
     -------
@@ -185,7 +185,8 @@ def report_items(content: Content, config: Config) -> list[Item]:
     items: list[Item] = [File(names.REPORT_PAGE, page.encode("utf-8", "backslashreplace"))]
     baseline = baseline_of(content)
     if config.outputs.pictures and baseline:
-        picture = draw_overview(side.explanations, title=side.name, baseline=baseline)
+        title = f"{side.name} (sample)" if side.sample else side.name
+        picture = draw_overview(side.explanations, title=title, baseline=baseline)
         items.append(File(names.OVERVIEW_PICTURE, picture.encode("utf-8", "backslashreplace")))
     return items
 

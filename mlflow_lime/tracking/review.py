@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +14,8 @@ from mlflow_lime import names
 from mlflow_lime.config import Config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.errors import MlflowLimeError, ModelError, shorten
+from mlflow_lime.core.stored import StoredOutcomes
+from mlflow_lime.errors import MlflowLimeError, shorten
 from mlflow_lime.home import home_folder
 from mlflow_lime.journal import Journal
 from mlflow_lime.reference.reference_set import ReferenceSet
@@ -27,6 +28,7 @@ from mlflow_lime.tracking.connection import (
     quiet_downloads,
     translate_errors,
 )
+from mlflow_lime.tracking.explaining import Explaining, is_large
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
 from mlflow_lime.tracking.pinned import (
     Pin,
@@ -37,7 +39,7 @@ from mlflow_lime.tracking.pinned import (
     write_pin,
 )
 from mlflow_lime.tracking.pinning import new_reference, read_again
-from mlflow_lime.tracking.questions import Questions, ask, load_scorer, sample_inputs
+from mlflow_lime.tracking.questions import Questions, load_scorer, sample_inputs
 from mlflow_lime.tracking.reporting import present_review, was_presented
 from mlflow_lime.tracking.review_runs import experiment_of, find_run, given_run, identity_of, key_of
 from mlflow_lime.tracking.reviewed import Reviewed
@@ -67,8 +69,9 @@ class Review:
         What was logged.
     repeated : bool
         Whether the review was there already, so that nothing was done.
-    explanations, failed : tuples
+    explanations, failed : sequences
         Outcomes in the order of the reference set; empty where the review was there already.
+        Those of a large set are read from disk when they are looked at.
     notes : tuple of str
         What a reader must know.
     """
@@ -78,7 +81,7 @@ class Review:
     reference_digest: str
     metrics: dict[str, float]
     repeated: bool
-    explanations: tuple[Explanation, ...] = ()
+    explanations: Sequence[Explanation] = ()
     failed: tuple[FailedExplanation, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -206,7 +209,7 @@ class _Job:
     client: MlflowClient
     progress: bool | None
     notes: list[str] = field(default_factory=list)
-    answered: bool = False
+    job: Explaining | None = None
 
     def run(self, pin: Pin | None, expected_digest: str | None) -> Review:
         started = time.perf_counter()
@@ -234,10 +237,11 @@ class _Job:
             if pin is None:
                 self._store(reference, run.info.run_id)
                 self._pin(reference, run.info.run_id)
-            questions = ask(reference, scorer, self.config)
+            large = is_large(len(reference), self.config)
+            questions = Questions.on(reference, scorer, self.config, large=large)
             journal = _journal(self.ref, identity)
             with journal:
-                answers = Answers.of(questions, self._explain(questions, journal))
+                answers = Answers.of(questions, self._explained(questions, journal))
                 answers = answers.measured(self.config, progress=self.progress)
             items = answers.items(
                 self.config,
@@ -259,6 +263,12 @@ class _Job:
             failed=answers.failed,
             notes=(*self.notes, *answers.notes),
         )
+
+    def _explained(
+        self, questions: Questions, journal: Journal
+    ) -> Iterable[Outcome] | StoredOutcomes:
+        self.job = Explaining(questions, self.config, journal, self.ref.uri, self.progress)
+        return self.job.outcomes()
 
     # The review run
 
@@ -324,7 +334,7 @@ class _Job:
         try:
             yield
         except Exception:
-            if fresh is not None and not self.answered:
+            if fresh is not None and not (self.job and self.job.answered):
                 with impatient(), suppress(MlflowException, MlflowLimeError):
                     remove_pin(self.client, self.ref, fresh.digest)
             raise
@@ -357,31 +367,7 @@ class _Job:
     def _pin(self, reference: ReferenceSet, run_id: str) -> None:
         write_pin(self.client, self.ref, (reference.digest, run_id))
 
-    # Explaining and logging
-
-    def _explain(self, questions: Questions, journal: Journal) -> Iterator[Outcome]:
-        """Yield outcomes in the order of the set: those in the journal, then the rest."""
-        known: dict[str, Outcome] = {
-            outcome.key: questions.redacted(outcome)
-            for outcome in journal.read()
-            if isinstance(outcome, Explanation)
-        }
-        self.answered = bool(known)
-        try:
-            for outcome in questions.answer(skip=set(known), progress=self.progress):
-                journal.add(outcome)
-                self.answered |= isinstance(outcome, Explanation)
-                known[outcome.key] = outcome
-        except ModelError as error:
-            if not known:
-                raise
-            # All that are left fail, as where only the failing ones are left after a kill.
-            kind = type(error).__name__
-            for key in questions.keys:
-                failed = FailedExplanation(key, str(error), kind)
-                known.setdefault(key, questions.redacted(failed))
-        for key in questions.keys:
-            yield known[key]
+    # Logging
 
     def _log(self, items: list[Item], run: Run, reference: ReferenceSet) -> dict[str, float]:
         dataset = f"lime reference {reference.digest}"

@@ -15,6 +15,7 @@ from mlflow.pyfunc import PyFuncModel
 
 from mlflow_lime.tracking.hooks import wants_model
 from mlflow_lime.tracking.model_source import ModelSource
+from mlflow_lime.tracking.proven_call import ProvenCall
 from mlflow_lime.tracking.raw_models import LABELS_NOTE, raw_scorer
 
 __all__ = ["ScoringPlan", "plan_scoring"]
@@ -81,8 +82,10 @@ def _plan_pyfunc(model: PyFuncModel, task: str) -> ScoringPlan:
         classes = getattr(raw, "classes_", None)
         known = tuple(classes.tolist()) if isinstance(classes, np.ndarray) else None
         how = "pyfunc logged with pyfunc_predict_fn='predict_proba'"
+        direct = getattr(raw, "predict_proba", None)
+        call = ProvenCall(model.predict, direct) if callable(direct) else model.predict
         return ScoringPlan(
-            model.predict, how, raw, strict=True, mode="classification", classes=known, labels=False
+            call, how, raw, strict=True, mode="classification", classes=known, labels=False
         )
     python_model = _python_model(model)
     if python_model is not None:

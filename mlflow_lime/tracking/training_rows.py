@@ -92,7 +92,7 @@ def explain_training_rows(
     questions = ask(chosen, scorer, asked)
     answers = Answers.of(questions, questions.answer(progress=progress))
     answers.require_some()
-    return answers.explanations, explanations_json(answers.explanations, answers.failed)
+    return tuple(answers.explanations), explanations_json(answers.explanations, answers.failed)
 
 
 def _asked(config: Config, reference: ReferenceSet, rows: Sequence[int]) -> Config:

@@ -14,6 +14,7 @@ from mlflow_lime.metrics.faithfulness import faithfulness, rows_needed
 from mlflow_lime.metrics.realism import Realism, realism
 from mlflow_lime.metrics.sensitivity import sensitivity
 from mlflow_lime.metrics.trust import Trust, summarise
+from mlflow_lime.report.shown import Shown
 from mlflow_lime.tracking.questions import Questions
 
 __all__ = ["measure_trust"]
@@ -28,6 +29,7 @@ def measure_trust(
     failed: Sequence[FailedExplanation],
     chosen: MetricsSection,
     *,
+    shown: Shown | None = None,
     progress: bool | None = False,
 ) -> Trust:
     """Return the metrics of trust; what cannot be measured is a note.
@@ -40,12 +42,17 @@ def measure_trust(
         Outcomes.
     chosen : MetricsSection
         What to measure.
+    shown : Shown, optional
+        The instances of a large set that are measured; all by default. The aggregates of the
+        explanations themselves are of all.
     progress : bool or None, default False
         Whether to show a progress bar; None shows it on a terminal only.
     """
-    by_key = dict(zip(questions.keys, questions.subjects, strict=False))
-    pairs = [(item, by_key[item.key]) for item in explanations if item.key in by_key]
-    step = _Step(questions, pairs, chosen)
+    looked_at = explanations if shown is None else shown.explanations
+    step = _Step(questions, looked_at, chosen)
+    if shown is not None and (chosen.faithfulness or chosen.realism or chosen.sensitivity):
+        step.look_at_shown()
+    questions = step.questions
     before = questions.explainer.predictor.counter.rows
     measured: list[Values] = []
     real = Realism()
@@ -63,6 +70,7 @@ def measure_trust(
     return summarise(
         explanations,
         failed,
+        shown=looked_at,
         measured=measured,
         realism=real,
         rows=questions.explainer.predictor.counter.rows - before,
@@ -75,9 +83,23 @@ class _Step:
     """What is measured of one version, and what came in between."""
 
     questions: Questions
-    pairs: list[tuple[Explanation, Subject]]
+    looked_at: Sequence[Explanation]
     chosen: MetricsSection
     notes: list[str] = field(default_factory=list)
+
+    def look_at_shown(self) -> None:
+        """Cut the instances of a large set that are shown into their parts, and note that."""
+        asked, n = self.questions, len(self.looked_at)
+        self.notes.append(f"the metrics of trust are of the {n:,} explained instances shown")
+        if not asked.subjects and asked.reference.inputs is not None:
+            keys = [item.key for item in self.looked_at]
+            self.questions = self.attempt("trust", lambda: asked.some(keys), asked)
+
+    @property
+    def pairs(self) -> list[tuple[Explanation, Subject]]:
+        """Explanations that are looked at, and what was explained, where that is stored."""
+        by_key = {subject.key: subject for subject in self.questions.subjects}
+        return [(item, by_key[item.key]) for item in self.looked_at if item.key in by_key]
 
     @property
     def explainer(self) -> Explainer:

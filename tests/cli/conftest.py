@@ -130,6 +130,20 @@ def _fill(folder: Path, people: pd.DataFrame) -> None:
 
 
 @pytest.fixture
+def register() -> Any:
+    """Fit a small pipeline on rows and their labels, log it, and register it by a name."""
+
+    def build(name: str, rows: pd.DataFrame, labels: Any, *, strength: float = 1.0) -> None:
+        final = LogisticRegression(C=strength, max_iter=500)
+        model = _pipeline(final) if "job" in rows else final
+        with mlflow.start_run(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _log(model.fit(rows, labels), name, rows, input_example=rows.head(12))
+
+    return build
+
+
+@pytest.fixture
 def lime(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The command line in an empty folder, with a journal of its own."""
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()

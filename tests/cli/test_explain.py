@@ -155,7 +155,7 @@ def wait_for_explanations(home, process, count):
     until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
         journals = list(home.glob("journal/*.jsonl"))
-        if journals and journals[0].read_text().count("explained") >= count:
+        if journals and journals[0].read_text().count('"numbers"') >= count:
             return
         time.sleep(0.05)
     raise AssertionError(process.communicate())
@@ -174,7 +174,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(
     assert "Traceback" not in errors
 
     (journal,) = (tmp_path / "home" / "journal").glob("*.jsonl")
-    kept = journal.read_text().count('"explained"')
+    kept = journal.read_text().count('"numbers"')
     result = lime("explain", model)
     assert result.exit_code == 0, result.output
     assert "12 of 12 instances" in result.output

@@ -227,7 +227,7 @@ def test_ctrl_c_says_how_to_go_on_and_nothing_is_lost(lime, model, environment, 
     until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
         journals = list((tmp_path / "home").glob("journal/*.jsonl"))
-        if journals and journals[0].read_text().count("explained") >= 2:
+        if journals and journals[0].read_text().count('"numbers"') >= 2:
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)

@@ -6,14 +6,17 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from mlflow_lime.core.image.cells import ImageForm
 from mlflow_lime.core.image.masked import MaskedImage
-from mlflow_lime.core.joint import Child, JointDomain
+from mlflow_lime.core.joint import Child, JointDomain, joint_digest
 from mlflow_lime.core.layout import ImageColumns, Layout
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.masked import MaskedTable
+from mlflow_lime.core.tabular.table import Table, row_digest
 from mlflow_lime.core.text.masked import MaskedText
 from mlflow_lime.errors import DataError
 
@@ -150,3 +153,29 @@ def test_a_newer_format_is_refused(frame):
     data = {**layout(frame).to_dict(), "format": 99}
     with pytest.raises(DataError, match="format 99, expected 1; upgrade"):
         Layout.from_dict(data, None)
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=3),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_digests_of_floats_are_those_of_their_rows(rows):
+    names = ["age", "é\u2028'\"", 7]
+    background = Background.from_frame(pd.DataFrame(np.eye(4)[:, :3], columns=names))
+    table = Layout.of_table(background)
+    frame = pd.DataFrame(rows, columns=names, dtype=np.float64)
+    expected = [
+        joint_digest([("", row_digest(row))]) for row in Table(background).read(frame[names])
+    ]
+    assert table.digests(frame) == expected
+    assert table.digests(frame.astype(object)) == expected
+
+
+def test_digests_do_not_depend_on_how_many_rows_are_read_at_once(frame, monkeypatch):
+    whole = layout(frame).digests(frame)
+    monkeypatch.setattr("mlflow_lime.core.layout._BLOCK", 3)
+    assert layout(frame).digests(frame) == whole

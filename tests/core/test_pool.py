@@ -91,9 +91,18 @@ def test_sizes_grow_while_that_pays():
     asked = []
     for _ in range(13):
         asked.append(size.rows(10**6))
-        size.record(asked[-1], 1.0 + 0.001 * asked[-1] + 1e-6 * asked[-1] ** 2)
+        size.record(asked[-1], 1e-3 + 1e-6 * asked[-1] + 1e-9 * asked[-1] ** 2)
     assert asked == [32, 32, 8, 8, 128, 128, 512, 2048, 2048, 512, 512, 512, 512]
     assert size.rows(300) == 128
+
+
+def test_sizes_do_not_grow_into_calls_of_many_seconds():
+    size = BlockSize(None, (32, 8, 128), warm=True)
+    asked = []
+    for _ in range(8):
+        asked.append(size.rows(10**6))
+        size.record(asked[-1], 1.0 + 0.001 * asked[-1])
+    assert asked == [32, 32, 8, 8, 128, 128, 128, 128]
 
 
 def test_one_slow_call_does_not_rule_a_size_out():

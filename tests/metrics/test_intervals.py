@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlflow_lime.metrics import intervals
 from mlflow_lime.metrics.intervals import STATISTICS, expanded_levels, interval, resamples
 
 TRUE = {"mean": 1.0, "median": np.log(2.0), "p10": -np.log(0.9)}
@@ -44,3 +45,21 @@ def test_many_values_are_resampled_piece_by_piece():
     pieces = list(resamples(5000))
     assert len(pieces) > 1
     assert sum(len(piece) for piece in pieces) == 2000
+
+
+@pytest.mark.parametrize("statistic", sorted(STATISTICS))
+def test_of_many_values_what_resampling_tends_to_is_computed(monkeypatch, statistic):
+    values = np.random.default_rng(0).exponential(size=3000)
+    resampled = interval(values, statistic)
+    monkeypatch.setattr(intervals, "MANY", 3000)
+    computed = interval(values, statistic)
+    width = resampled[1] - resampled[0]
+    assert computed == pytest.approx(resampled, abs=0.1 * width)
+
+
+def test_a_million_values_take_no_time_and_hold_their_statistic():
+    values = np.random.default_rng(1).random(10**6)
+    for statistic, value in (("mean", 0.5), ("median", 0.5), ("p10", 0.1)):
+        low, high = interval(values, statistic)
+        assert low < value < high
+        assert high - low < 0.005

@@ -30,3 +30,12 @@ def test_the_class_is_the_true_one_else_the_predicted_one():
     facts = InstanceFacts(true_labels={"00 #ab": "benign", "01 #ab": None})
     groups = facts.groups(side.explanations)
     assert groups["class"] == {"00 #ab": "benign", "01 #ab": "malignant"}
+
+
+def test_the_facts_about_some_instances():
+    facts = InstanceFacts(
+        {"a": "rare", "b": "rare"}, {"a": "1", "b": None}, {"region": {"a": "north", "b": "east"}}
+    )
+    some = facts.only(["b", "c"])
+    assert (some.reasons, some.true_labels) == ({"b": "rare"}, {"b": None})
+    assert some.slices == {"region": {"b": "east"}}

@@ -3,7 +3,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlflow_lime.errors import DataError
-from mlflow_lime.report.jsonlines import explanations_json, read_explanations_json
+from mlflow_lime.report.jsonlines import (
+    explanations_json,
+    read_explanations_json,
+    sample_note,
+)
 from tests.strategies import (
     FailedExplanation,
     explanations,
@@ -47,3 +51,18 @@ def test_a_newer_format_is_refused():
     text = explanations_json([make_explanation([make_label([0.1])])])
     with pytest.raises(DataError, match="upgrade mlflow-lime"):
         read_explanations_json(text.replace('"format": 1', '"format": 99'))
+
+
+def test_a_sample_says_so_in_its_first_line_and_is_read_as_ever():
+    made = make_explanation([make_label([0.2])])
+    text = explanations_json([made], sample="1 of 2,000 instances are shown: that one\u2028é")
+    assert sample_note(text) == "1 of 2,000 instances are shown: that one\u2028é"
+    (read,), failed = read_explanations_json(text)
+    assert (read.to_json(), failed) == (made.to_json(), [])
+    assert sample_note(explanations_json([made])) == ""
+
+
+def test_what_is_said_of_a_sample_stands_in_the_first_line_alone():
+    text = explanations_json([make_explanation([make_label([0.2])])])
+    with pytest.raises(DataError, match="line 2"):
+        read_explanations_json(text + '{"sample": "no"}\n')

@@ -6,7 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from mlflow_lime.report.items import File, Metric, Table, VersionTag
+from mlflow_lime.report.items import File, Metric, Table, VersionTag, WrittenFile
 from mlflow_lime.tracking.log import Destination, tag_version, write_items
 from mlflow_lime.tracking.versions import ModelVersionRef, resolve_model
 
@@ -106,3 +106,11 @@ def test_only_a_registered_version_is_tagged(desk, tracking):
     tag_version(tracking, ref, ITEMS)
     assert tracking.get_model_version(desk.name, "1").tags == {"lime": "ok"}
     tag_version(tracking, ModelVersionRef(uri="models:/m-1", model_id="m-1"), ITEMS)
+
+
+def test_a_file_that_is_too_large_to_be_held_writes_itself(tracking, to):
+    item = WrittenFile("lime/large.bin", lambda path: path.write_bytes(b"abc"))
+    write_items(tracking, [item], to, folder="below")
+    local = mlflow.artifacts.download_artifacts(f"runs:/{to.run_id}/below/lime/large.bin")
+    with open(local, "rb") as file:
+        assert file.read() == b"abc"

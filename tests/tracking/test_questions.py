@@ -158,14 +158,7 @@ def test_one_alone_has_the_same_bits_as_in_company(frame):
 def test_instances_without_a_pinned_label_get_the_automatic_one(frame):
     """The model refused them when the labels were pinned."""
     asked = questions(frame, configured())
-    bare = type(asked)(
-        reference=asked.reference,
-        explainer=asked.explainer,
-        subjects=asked.subjects,
-        labels=((),) * len(asked.keys),
-        scoring={},
-        notes=(),
-    )
+    bare = dataclasses.replace(asked, labels=((),) * len(asked.keys))
     outcomes = list(bare.answer())
     assert not [item for item in outcomes if isinstance(item, FailedExplanation)]
     assert [len(item.labels) for item in outcomes] == [1] * 6

@@ -16,8 +16,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
-from sklearn.utils.multiclass import type_of_target
+from scipy.special import ndtri
 
 from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.core.tabular.columns import (
@@ -261,6 +260,8 @@ def _class_labels(target: Labels | None) -> NDArray[Any] | None:
     """Return the labels as whole numbers, -1 where missing; None if they are no classes."""
     if target is None:
         return None
+    from sklearn.utils.multiclass import type_of_target
+
     labels = np.asarray(target)
     missing = pd.isna(labels)
     if missing.all() or type_of_target(labels[~missing]).startswith("continuous"):
@@ -398,7 +399,7 @@ def _rank_correlation(codes: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]
     for j, column in enumerate(codes):
         counts = np.bincount(column)
         middle = (np.cumsum(counts) - counts / 2) / n_rows
-        scores[:, j] = norm.ppf(middle)[column]
+        scores[:, j] = ndtri(middle)[column]
     scores -= scores.mean(axis=0)
     spread = np.sqrt((scores**2).mean(axis=0))
     varies = spread > 1e-12

@@ -5,6 +5,7 @@ every instance. This is the representation of the reference package.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,7 @@ class BinnedTable:
         self.sampling = sampling
         self.correlation = require_correlation(background) if sampling == "copula" else None
         self.edges = _choose_edges(background, bins)
+        self._latest: tuple[Row | None, NDArray[np.int16]] = (None, np.empty(0, dtype=np.int16))
         parts = self.table.parts
         self.codes = np.array(
             [_level_bins(part, edges) for part, edges in zip(parts, self.edges, strict=True)],
@@ -95,7 +97,7 @@ class BinnedTable:
         own = self._own_bins(row)
         texts, fixed = [], {}
         for j, part in enumerate(self.table.parts):
-            texts.append(self._text(part, self.edges[j], int(own[j]), row))
+            texts.append(self._text(j, int(own[j]), row))
             same = self.codes[j] == own[j]
             if same.all():
                 fixed[j] = f"all the background falls in the bin of {part.name!r}"
@@ -104,21 +106,35 @@ class BinnedTable:
         return make_subject(self.table, row, key, texts, fixed)
 
     def _own_bins(self, row: Row) -> NDArray[np.int16]:
+        known, found = self._latest  # asked for again with every block
+        if known is not row:
+            found = self._bins_of(row)
+            self._latest = row, found
+        return found
+
+    def _bins_of(self, row: Row) -> NDArray[np.int16]:
         bins = np.empty(len(self.table.parts), dtype=np.int16)
         for j, part in enumerate(self.table.parts):
             edges = self.edges[j]
             if edges is None:
                 bins[j] = row.codes[j]
-            else:
-                bins[j] = _bins(as_numbers(as_series(row.values[part.columns[0]])), edges)[0]
+                continue
+            values = row.values[part.columns[0]]
+            # As in by far the most tables; a series would take a hundred times as long.
+            plain = isinstance(values, np.ndarray) and values.dtype == np.float64
+            bins[j] = _bins(values if plain else as_numbers(as_series(values)), edges)[0]
         return bins
 
-    def _text(
-        self, part: BackgroundPart, edges: NDArray[np.float64] | None, own: int, row: Row
-    ) -> str:
+    @cached_property
+    def _edge_texts(self) -> list[list[str]]:
+        """Edges of each part as a person reads them."""
+        pairs = zip(self.table.parts, self.edges, strict=True)
+        return [[] if edges is None else _edge_texts(part, edges) for part, edges in pairs]
+
+    def _text(self, j: int, own: int, row: Row) -> str:
+        part, edges, texts = self.table.parts[j], self.edges[j], self._edge_texts[j]
         if edges is None:
             return f"{part.name} = {self.table.value_text(part, row)}"
-        texts = _edge_texts(part, edges)
         if own > len(edges):
             return f"{part.name} is missing"
         if len(edges) == 0:

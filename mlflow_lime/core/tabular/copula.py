@@ -2,13 +2,13 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from mlflow_lime.core.masks import LEVELS
 
 __all__ = ["NORMAL_SCORES", "condition", "correlate"]
 
-NORMAL_SCORES: NDArray[np.float64] = norm.ppf((np.arange(LEVELS) + 0.5) / LEVELS)
+NORMAL_SCORES: NDArray[np.float64] = ndtri((np.arange(LEVELS) + 0.5) / LEVELS)
 """Standard normal quantile at the middle of each background level, shape (LEVELS,)."""
 
 _CHUNK_BYTES = 2**25
@@ -23,7 +23,7 @@ def _root(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _levels(scores: NDArray[np.float64]) -> NDArray[np.uint16]:
-    levels: NDArray[np.float64] = np.minimum(norm.cdf(scores) * LEVELS, LEVELS - 1)
+    levels: NDArray[np.float64] = np.minimum(ndtr(scores) * LEVELS, LEVELS - 1)
     return levels.astype(np.uint16)
 
 

@@ -1,11 +1,11 @@
 """What changed since another version: parts and instances, most changed first."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from mlflow_lime.compare.compare import drift_metrics
 from mlflow_lime.compare.drift import Drift, InstanceDrift
 from mlflow_lime.report.pages.axis import MARKS, Axis, Lane
 from mlflow_lime.report.pages.content import Content, Other
@@ -40,39 +40,28 @@ def _view(content: Content, other: Other, mark: str) -> dict[str, Any]:
         "parts": _parts(drift) if drift else [],
         "more_parts": max(0, len(drift.parts) - _PARTS) if drift else 0,
         "instances": _instances(drift) if drift else [],
-        "more_instances": max(0, _n_changed(drift) - _INSTANCES) if drift else 0,
+        "more_instances": max(0, drift.counts.either_changed - _INSTANCES) if drift else 0,
         "left_out": _left_out(drift) if drift else "",
     }
 
 
-def _n_changed(drift: Drift) -> int:
-    return sum(item.changed or item.answer_changed for item in drift.compared)
-
-
 def _facts(drift: Drift) -> list[tuple[str, str]]:
     """Return the comparison in figures: what is counted, and how many."""
-    compared = drift.compared
-    n = len(compared)
+    counts, n = drift.counts, drift.counts.compared
     if not n:
-        return [("compared", f"0 of {_total(drift)} instances")]
-    changed = sum(item.changed for item in compared)
-    same = sum(item.same_answer_new_reason for item in compared)
-    overlaps = [item.topk_overlap for item in compared if math.isfinite(item.topk_overlap)]
-    ranks = [item.rank_agreement for item in compared if math.isfinite(item.rank_agreement)]
+        return [("compared", f"0 of {counts.total} instances")]
+    means = drift_metrics(drift)
+    overlap, ranks = means.get("drift_topk_overlap"), means.get("drift_rank_agreement")
     verdict = "changed" if drift.alarm else "not changed beyond noise"
     return [
         ("as a whole", f"{verdict} ({chance(drift.p_value)})"),
-        ("compared", f"{n} of {_total(drift)} instances"),
-        ("other answers", f"{sum(item.answer_changed for item in compared)} of {n}"),
-        ("other reasons", f"{changed} of {n}"),
-        ("same answer, other reasons", f"{same} of {n}"),
-        ("overlap of the top parts", r2(sum(overlaps) / len(overlaps)) if overlaps else "n/a"),
-        ("rank agreement", r2(sum(ranks) / len(ranks)) if ranks else "n/a"),
+        ("compared", f"{n} of {counts.total} instances"),
+        ("other answers", f"{counts.answer_changed} of {n}"),
+        ("other reasons", f"{counts.changed} of {n}"),
+        ("same answer, other reasons", f"{counts.same_answer_new_reason} of {n}"),
+        ("overlap of the top parts", "n/a" if overlap is None else r2(overlap)),
+        ("rank agreement", "n/a" if ranks is None else r2(ranks)),
     ]
-
-
-def _total(drift: Drift) -> int:
-    return len(drift.instances) + len(drift.missing)
 
 
 def _parts(drift: Drift) -> list[dict[str, Any]]:
@@ -159,12 +148,15 @@ def _drawn(axis: Axis, after: float, before: float) -> Markup:
 
 def _left_out(drift: Drift) -> str:
     """Return why instances were not compared, in one sentence."""
-    untrusted = [item for item in drift.instances if item.untrusted]
+    counts = drift.counts
+    first = next((item for item in drift.instances if item.untrusted), None)
     pieces = []
-    if untrusted:
-        first = untrusted[0]
-        pieces.append(f"{len(untrusted)} left out, such as {first.key}: {first.untrusted}")
+    if counts.untrusted:
+        such = f", such as {first.key}: {first.untrusted}" if first else ""
+        pieces.append(f"{counts.untrusted} left out{such}")
     if drift.missing:
         key, why = next(iter(drift.missing.items()))
-        pieces.append(f"{len(drift.missing)} missing, such as {key}: {why}")
+        pieces.append(f"{counts.missing} missing, such as {key}: {why}")
+    if drift.of is not None:
+        pieces.append(drift.of.note)
     return cut("; ".join(pieces), 400)

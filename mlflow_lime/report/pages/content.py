@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlflow_lime import names
 from mlflow_lime.checks.check import Outcome
 from mlflow_lime.compare.drift import Drift
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
@@ -21,7 +22,7 @@ class Side:
     name : str
         What a person calls it, such as ``credit/7``.
     explanations, failed : tuples
-        Outcomes, in the order of the reference set.
+        Outcomes, in the order of the reference set; of a large one, those that are shown.
     facts : InstanceFacts
     metrics : mapping of str to float
         Metrics of the run that holds the review and of the version's source run, by logged name:
@@ -34,6 +35,8 @@ class Side:
         The configuration as YAML.
     notes : tuple of str
         What a reader must know.
+    sample : str
+        Which instances of a large set are shown, in a sentence; empty where all are.
     """
 
     name: str
@@ -45,6 +48,13 @@ class Side:
     provenance: Mapping[str, str] = field(default_factory=dict)
     config_text: str = ""
     notes: tuple[str, ...] = ()
+    sample: str = ""
+
+    @property
+    def n_failed(self) -> int:
+        """Instances that could not be explained, shown or not."""
+        logged = self.metrics.get(f"{names.PREFIX}failed", 0.0) if self.sample else 0.0
+        return max(len(self.failed), int(logged))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

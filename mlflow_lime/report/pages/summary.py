@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlflow_lime.checks.check import Outcome
-from mlflow_lime.compare.drift import Drift
+from mlflow_lime.compare.drift import Drift, DriftCounts
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.metrics.aggregate import global_importance
 from mlflow_lime.report.pages.content import Content, Other, Side
@@ -56,7 +56,7 @@ def summarise_content(content: Content) -> Summary:
         return Summary("look", f"Look closer, {_joined(looks)}", sentences)
     checked = "no check raises anything" if content.outcomes is not None else "nothing stands out"
     steady = bool(content.others) and all(
-        other.drift is not None and other.drift.compared for other in content.others
+        other.drift is not None and other.drift.counts.compared for other in content.others
     )
     return Summary("ok", f"{checked}{', and the reasons held' * steady}".capitalize(), sentences)
 
@@ -100,8 +100,8 @@ def _looks(content: Content) -> Iterator[str]:
     warnings = raised(content, "warning")
     if warnings:
         yield _counted(len(warnings), "warning")
-    if content.side.failed:
-        yield f"{_counted(len(content.side.failed), 'instance')} could not be explained"
+    if content.side.n_failed:
+        yield f"{_counted(content.side.n_failed, 'instance')} could not be explained"
     if 2 * len(poorly_explained(content.side)) > len(content.side.explanations):
         yield "most explanations fit poorly"
 
@@ -109,12 +109,12 @@ def _looks(content: Content) -> Iterator[str]:
 def _other_answers(content: Content) -> Iterator[str]:
     """Yield where the answers changed for more instances than reasons may, before it counts."""
     for other in content.others:
-        compared = other.drift.compared if other.drift else ()
-        flips = sum(item.answer_changed for item in compared)
+        counts = other.drift.counts if other.drift else DriftCounts()
         allowed = other.drift.settings.get("min_share", 0.2) if other.drift else 0.0
-        if flips > allowed * len(compared):
+        if counts.answer_changed > allowed * counts.compared:
             name = cut(other.side.name, _NAME)
-            yield f"{flips} of {_counted(len(compared), 'answer')} changed since {name}"
+            answers = _counted(counts.compared, "answer")
+            yield f"{counts.answer_changed} of {answers} changed since {name}"
             return
 
 
@@ -134,7 +134,7 @@ def _reliance(side: Side) -> Iterator[str]:
     if not side.explanations:
         return
     count = len(side.explanations)
-    over = f"Over {_counted(count, 'instance')}, {cut(side.name, _NAME)}"
+    over = f"Over {_instances(side)}, {cut(side.name, _NAME)}"
     table = global_importance(side.explanations)
     named = float(table["importance"].sum())
     # Segments of images, and parts of texts that are not stored, have no names in common.
@@ -158,6 +158,11 @@ def _reliance(side: Side) -> Iterator[str]:
     yield f"{over} relies most on {_listed(heaviest)}."
 
 
+def _instances(side: Side) -> str:
+    """Return how many instances the page looks at, such as ``"1,000 shown instances"``."""
+    return _counted(len(side.explanations), "shown instance" if side.sample else "instance")
+
+
 def _weight(item: Explanation) -> float:
     """Return the weight of all parts of an instance, those without common names among them."""
     return float(sum(abs(w) for w in item.labels[0].weights.tolist() if math.isfinite(w)))
@@ -172,14 +177,14 @@ def _trust(side: Side) -> Iterator[str]:
         marked = f"; {poor} fit poorly and are marked" if poor else ""
         level = f"; around {flat} the output hardly varies" if flat else ""
         yield (
-            f"For {good} of {_counted(count, 'instance')} the weights describe at least a quarter"
+            f"For {good} of {_instances(side)} the weights describe at least a quarter"
             f" of what the model does nearby{marked}{level}."
         )
     stability = None if side.trust is None else side.trust.summary.get("stability_topk")
     if stability is not None:
         yield f"Refitted to parts of the sample, the heaviest parts agree to {stability.value:.0%}."
-    if side.failed:
-        yield f"{_counted(len(side.failed), 'instance')} could not be explained."
+    if side.n_failed:
+        yield f"{_counted(side.n_failed, 'instance')} could not be explained."
 
 
 def _changes(side: Side, other: Other) -> Iterator[str]:
@@ -189,8 +194,7 @@ def _changes(side: Side, other: Other) -> Iterator[str]:
         why = cut(other.why_not, 300).rstrip(". ") or "they have no instance in common"
         yield f"{cut(side.name, _NAME)} could not be compared with {name}: {why}."
         return
-    compared = drift.compared
-    if not compared:
+    if not drift.counts.compared:
         yield f"Too few instances are explained well enough to compare with {name}."
         return
     yield _changed_instances(drift, name)
@@ -198,16 +202,14 @@ def _changes(side: Side, other: Other) -> Iterator[str]:
 
 
 def _changed_instances(drift: Drift, name: str) -> str:
-    compared = drift.compared
-    flips = sum(item.answer_changed for item in compared)
-    changed = sum(item.changed for item in compared)
-    same = sum(item.same_answer_new_reason for item in compared)
-    kept = f", {same} of them with the same answer" if changed else ""
+    counts = drift.counts
+    same = f", {counts.same_answer_new_reason} of them with the same answer"
+    kept = same if counts.changed else ""
     whole = "changed" if drift.alarm else "did not change beyond noise"
     return (
-        f"Since {name}, the answer changed for {flips} and the reasons for {changed} of"
-        f" {_counted(len(compared), 'compared instance')}{kept}; as a whole, the reasons {whole}"
-        f" ({chance(drift.p_value)})."
+        f"Since {name}, the answer changed for {counts.answer_changed} and the reasons for"
+        f" {counts.changed} of {_counted(counts.compared, 'compared instance')}{kept}; as a whole,"
+        f" the reasons {whole} ({chance(drift.p_value)})."
     )
 
 

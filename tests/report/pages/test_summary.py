@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mlflow_lime.compare.compare import compare_explanations
 from mlflow_lime.core.explanation import FailedExplanation
 from mlflow_lime.metrics.trust import summarise
 from mlflow_lime.report.pages.content import Content, Other, Side
 from mlflow_lime.report.pages.summary import poorly_explained, summarise_content
+from tests.compare.made import versions
 from tests.report.pages.made import WEIGHTS, compared, gate, outcome, simple
 from tests.report.with_contents import image_explanation, quarters
 from tests.strategies import make_explanation, make_label
@@ -134,3 +136,22 @@ def test_stability_is_told_where_it_was_measured():
     trusted = replace(side, trust=summarise(side.explanations))
     assert "agree to 80%" in said(Content(trusted))
     assert "agree to" not in said(Content(side))
+
+
+def test_a_sample_is_called_one_and_failures_are_counted_over_all():
+    whole = simple(6)
+    sample = replace(
+        whole,
+        sample="7 of 4,000 instances are shown",
+        failed=(FAILED,),
+        metrics={**whole.metrics, "lime/failed": 30.0},
+    )
+    assert "Over 6 shown instances" in said(Content(sample))
+    assert "30 instances could not be explained" in said(Content(sample))
+    assert "Over 6 instances" in said(Content(whole))
+
+
+def test_what_changed_is_counted_over_all_instances_of_a_large_set():
+    drift = compare_explanations(*versions(0, WEIGHTS, WEIGHTS[::-1], count=40), most=10)
+    text = said(Content(simple(), (Other(simple(), drift),)))
+    assert f"{drift.counts.changed} of 40 compared instances" in text

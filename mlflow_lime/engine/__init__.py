@@ -1,0 +1,1 @@
+"""Where explanations run: threads and processes of this machine, or Spark."""

@@ -1,0 +1,40 @@
+"""What a worker process has opened, so that each work is opened once."""
+
+import os
+import pickle
+from contextlib import ExitStack
+from pathlib import Path
+
+from mlflow_lime.engine.limits import THREAD_VARIABLES, one_thread
+from mlflow_lime.engine.work import Answer, Work
+
+__all__ = ["open_once"]
+
+_OPENED: dict[str, Answer] = {}
+_LIMITED = ExitStack()
+
+
+def open_once(name: str, pickled: bytes, folder: str | None = None) -> Answer:
+    """Return the opened work, which stays open as long as the process lives.
+
+    Parameters
+    ----------
+    name : str
+        Hash of the work. One work is kept: a model may be large.
+    pickled : bytes
+        The work.
+    folder : str, optional
+        Where the driver works; relative paths hold there, if it is on this machine.
+    """
+    if name not in _OPENED:
+        _OPENED.clear()
+        _LIMITED.close()
+        os.environ.update(THREAD_VARIABLES)
+        if folder is not None and Path(folder).is_dir():
+            os.chdir(folder)
+        work: Work = pickle.loads(pickled)
+        answer = work.open()
+        # After the libraries of the model are loaded, or they would not be found.
+        _LIMITED.enter_context(one_thread())
+        _OPENED[name] = answer
+    return _OPENED[name]

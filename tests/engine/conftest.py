@@ -1,0 +1,22 @@
+"""Worker processes find the work of these tests beside them."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+import mlflow
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path):
+    """An MLflow store of the test's own."""
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    yield
+    mlflow.set_tracking_uri(before[0])
+    mlflow.set_registry_uri(before[1])

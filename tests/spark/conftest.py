@@ -1,0 +1,62 @@
+"""A Spark session on this machine, for the work of the tests of engines."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ENGINES = Path(__file__).parents[1] / "engine"
+sys.path.append(str(ENGINES))
+# Worker processes find the work there as well.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ENGINES), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+
+def pytest_collection_modifyitems(items):
+    try:
+        import pyspark  # noqa: F401
+    except ImportError:
+        if "CI" in os.environ:
+            raise
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason="pyspark is not installed"))
+
+
+def opened(master, **settings):
+    from mlflow_lime.engine.spark.engine import Spark
+
+    return Spark({"spark.master": master, "spark.log.level": "ERROR", **settings})
+
+
+@pytest.fixture(scope="module")
+def local():
+    """Two worker processes of one Java machine."""
+    engine = opened("local[2,4]")
+    engine.workers  # noqa: B018
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two executors, each a Java machine with worker processes of its own."""
+    engine = opened("local-cluster[2,1,1024]")
+    engine.workers  # noqa: B018
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path):
+    """An MLflow store of the test's own."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    yield
+    mlflow.set_tracking_uri(before[0])
+    mlflow.set_registry_uri(before[1])
