@@ -3,8 +3,9 @@
 ``python benchmarks/scaling.py throughput [--n 10000] [--repeats 2]`` explains the same instances on
 every engine. ``python benchmarks/scaling.py costs [--master local[2,4]]`` measures the terms of the
 cost model of docs/scaling.md, and prints what they foretell; on a cluster of your own, name its
-master. Run both on a quiet machine,
-with ``OMP_NUM_THREADS=1``.
+master. ``python benchmarks/scaling.py review --n 100000`` explains and compares two registered
+versions on a large reference set, and prints time and memory of the driver. Run them on a quiet
+machine, with ``OMP_NUM_THREADS=1``.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 from typing import Any
 
 import mlflow
@@ -40,8 +42,10 @@ from mlflow_lime.reference.portion import Portion
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.tracking.answering import Answering, answering_of
 from mlflow_lime.tracking.columns import describe_background
+from mlflow_lime.tracking.comparison import compare_versions
 from mlflow_lime.tracking.data import load_background
 from mlflow_lime.tracking.questions import load_scorer
+from mlflow_lime.tracking.review import review_version
 
 MODELS = {
     "forest": lambda: RandomForestClassifier(100, random_state=0),
@@ -220,6 +224,74 @@ def empty(spark: Spark, n: int) -> tuple[float, float]:
     return (time.perf_counter() - before[0]) / n, cpu / n
 
 
+def reviewed(folder: Path, model: str, n: int, rows: int) -> None:
+    """Explain two registered versions on n instances, compare them, and print time and memory."""
+    frame, target = load_breast_cancer(return_X_y=True, as_frame=True)
+    random = np.random.default_rng(0)
+    many = frame.sample(n, replace=True, random_state=0).reset_index(drop=True)
+    many *= 1 + random.normal(0, 0.01, many.shape)
+    many.to_parquet(folder / "instances.parquet", index=False)
+    del many
+    for seed in (0, 1):
+        few = frame.sample(400, random_state=seed).index
+        with mlflow.start_run():
+            mlflow.sklearn.log_model(
+                MODELS[model]().fit(frame.loc[few], target[few]),
+                name="model",
+                registered_model_name="large",
+                serialization_format="cloudpickle",
+                input_example=frame.head(2),
+                pip_requirements=["mlflow"],
+            )
+    config = parse_config(
+        {
+            "data": {"source": str(folder / "instances.parquet")},
+            "reference": {"pick": "random", "count": n},
+            "sampling": {"rows": rows, "max_rows": rows},
+            "report": {"compare": False},
+        }
+    )
+    one = parse_config({"data": {"source": str(folder / "instances.parquet")}})
+    review_version("models:/large/1", one)  # so that everything is imported
+    print(f"{n:,} instances of 30 features, {rows} rows each, {model}; memory of the driver")
+    start = psutil.Process().memory_info().rss
+    for version in (1, 2):
+        with Peak() as peak:
+            started = time.perf_counter()
+            review_version(f"models:/large/{version}", config, new_set=version == 1)
+            seconds = time.perf_counter() - started
+        grown = (peak.highest - start) / 2**20
+        print(
+            f"  version {version} explained, measured and logged: {seconds:.0f} s, +{grown:.0f} MB"
+        )
+    with Peak() as peak:
+        started = time.perf_counter()
+        compare_versions("models:/large/2", "previous", config)
+        seconds = time.perf_counter() - started
+    grown = (peak.highest - start) / 2**20
+    print(f"  compared, with the page: {seconds:.1f} s, +{grown:.0f} MB")
+
+
+class Peak:
+    """The most memory of this process, looked at 20 times a second."""
+
+    def __enter__(self) -> "Peak":
+        self.highest = 0
+        self._over = Event()
+        self._thread = Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        process = psutil.Process()
+        while not self._over.wait(0.05):
+            self.highest = max(self.highest, process.memory_info().rss)
+
+
 def job_portion(job: Job, n: int) -> Portion:
     return Portion.of(job.reference, range(n))
 
@@ -261,7 +333,7 @@ ROWS = 256
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["throughput", "costs"])
+    parser.add_argument("what", choices=["throughput", "costs", "review"])
     parser.add_argument("--model", choices=list(MODELS), default="forest")
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=ROWS)
@@ -275,6 +347,8 @@ def main() -> None:
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         if chosen.what == "throughput":
             throughput(Path(folder), chosen.model, chosen.n, chosen.rows, chosen.repeats)
+        elif chosen.what == "review":
+            reviewed(Path(folder), chosen.model, chosen.n, chosen.rows)
         else:
             costs(Path(folder), chosen.model, chosen.n, chosen.master)
 

@@ -139,7 +139,7 @@ def _known_ways(value: object) -> object:
 
 
 Mixture = Annotated[
-    Mapping[Picker, Annotated[int, Field(ge=1, le=100_000)]],
+    Mapping[Picker, Annotated[int, Field(ge=1, le=1_000_000)]],
     Field(min_length=1),
     BeforeValidator(_known_ways),
 ]
@@ -165,7 +165,7 @@ class ReferenceSection(Section):
     count: int = Field(
         default=20,
         ge=1,
-        le=100_000,
+        le=1_000_000,
         description="How many instances to choose, where pick is one name and lists none itself.",
     )
     ids: Items[InstanceId] = Field(

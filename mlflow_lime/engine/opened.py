@@ -1,5 +1,6 @@
 """What a worker process has opened, so that each work is opened once."""
 
+import gc
 import os
 import pickle
 from contextlib import ExitStack
@@ -36,5 +37,8 @@ def open_once(name: str, pickled: bytes, folder: str | None = None) -> Answer:
         answer = work.open()
         # After the libraries of the model are loaded, or they would not be found.
         _LIMITED.enter_context(one_thread())
+        # Spark collects garbage after each task, which takes long where much is imported.
+        gc.collect()
+        gc.freeze()
         _OPENED[name] = answer
     return _OPENED[name]

@@ -46,12 +46,14 @@ def test_damaged_files_are_a_model_error(numbers, target, tmp_path):
 def test_a_model_that_ends_the_interpreter_while_it_is_loaded_is_a_model_error(
     numbers, target, tmp_path, monkeypatch
 ):
-    def leave(*arguments, **options):
-        raise SystemExit(0)
-
     model = LogisticRegression().fit(numbers, target)
     mlflow.sklearn.save_model(model, tmp_path / "m", pip_requirements=["x"], **PICKLED)
-    monkeypatch.setattr("mlflow.sklearn._load_pyfunc", leave)
+    described = tmp_path / "m" / "MLmodel"
+    text = described.read_text()
+    assert "loader_module: mlflow.sklearn" in text
+    described.write_text(text.replace("loader_module: mlflow.sklearn", "loader_module: leaving"))
+    (tmp_path / "leaving.py").write_text("def _load_pyfunc(path):\n    raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModelError, match="cannot be loaded: SystemExit"):
         load_scoring_function(tmp_path / "m")
 

@@ -16,6 +16,13 @@ __all__ = ["open_session", "slots_of"]
 FAILURES = 4
 """Workers that may die on a task before Spark gives the job up; local sessions allow one."""
 
+_ON_THIS_MACHINE = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    # Java shares the cores with the workers, and its compiler would take more of them than we do.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+
 
 def open_session(
     settings: Mapping[str, str], workers: int | None = None
@@ -80,7 +87,7 @@ def _usual(given: Mapping[str, str], workers: int | None) -> dict[str, str]:
     if master is None and "SPARK_CONF_DIR" not in os.environ:
         master = usual["spark.master"] = f"local[{workers or '*'},{FAILURES}]"
     if str(master).startswith("local"):
-        usual |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        usual |= _ON_THIS_MACHINE
     return usual
 
 
