@@ -97,6 +97,7 @@ def evaluate_model(
     with tempfile.TemporaryDirectory() as folder:
         with quiet_autologging(), Journal(Path(folder) / "evaluation.jsonl") as journal:
             notes: list[str] = []
+            config = _here(config, notes)
             questions = _questions(config, model, dataset, notes)
             explaining = Explaining(questions, config, journal, progress=progress)
             answers = Answers.of(questions, explaining.outcomes())
@@ -108,6 +109,15 @@ def evaluate_model(
         result = _log(items, shown, dataset, run_id, model, model_id)
     _write_page(run_id, config)
     return result
+
+
+def _here(config: Config, notes: list[str]) -> Config:
+    """Return a configuration that explains in this process, where the evaluated model lives."""
+    if config.engine.kind == "local":
+        return config
+    notes.append("an evaluation explains in its own process, so engine.kind is not used")
+    local = config.engine.model_copy(update={"kind": "local", "spark": {}})
+    return config.model_copy(update={"engine": local})
 
 
 def _log(

@@ -65,6 +65,14 @@ def test_nobody_who_did_not_ask_is_explained(classifier, data):
         assert names.TAG_STATUS not in run.data.tags
 
 
+def test_an_evaluation_stays_in_its_process_and_says_so(classifier, data):
+    config = {"lime": {"instances": 3, "engine": {"kind": "spark"}}, **QUIET}
+    result, run = evaluate(classifier.model_uri, data, config)
+    assert result.metrics["lime/instances"] == 3
+    recipe = mlflow.artifacts.load_dict(f"runs:/{run.info.run_id}/{names.RECIPE_FILE}")
+    assert any("engine.kind is not used" in note for note in recipe["notes"])
+
+
 def test_a_flat_config_of_another_evaluator_is_not_ours(classifier, data):
     result, _ = evaluate(classifier.model_uri, data, {"log_model_explainability": False})
     assert not lime_metrics(result.metrics)
