@@ -140,7 +140,7 @@ REFUSED = [
     ([], "expected a dictionary, got []. For a YAML file write {'config': 'lime.yaml'}."),
     ({"instances": []}, "instances: expected how many, or a list of ids, got []."),
     ({"instances": True}, "instances: expected how many, or a list of ids, got True."),
-    ({"instances": 0}, "instances: expected a whole number from 1 to 100 000, got 0."),
+    ({"instances": 0}, "instances: expected a whole number from 1 to 1 000 000, got 0."),
     ({"instances": ["a", 2.5]}, "instances[1]: expected text or a whole number, got 2.5."),
     ({"instances": ["a", "a"]}, "instances: expected different items, got 'a' twice. Remove one."),
     (
