@@ -5,6 +5,7 @@ import threading
 import weakref
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -122,7 +123,8 @@ class Journal:
     def discard(self) -> None:
         """Delete the file: the job is logged."""
         self.close()
-        self.path.unlink(missing_ok=True)
+        with suppress(PermissionError):  # Windows keeps a file that is still read
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file; it can be read and extended later."""

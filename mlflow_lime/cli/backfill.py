@@ -107,11 +107,15 @@ def backfill(
         ctx.exit(1)
     todo = [item for item in candidates if item.run_id is None and not item.problem]
     spread = _spread(config, len(todo))
-    click.echo("\n".join(_plan_lines(candidates, config, client, spread.workers)))
+    # Asking Spark for its workers opens a session, which a plan does not need.
+    unopened = not todo or (dry_run and config.engine.kind == "spark")
+    workers = 1 if unopened else min(spread.workers, len(todo))
+    click.echo("\n".join(_plan_lines(candidates, config, client, workers)))
     if dry_run:
         return
     try:
-        failed = _work_off(candidates, config, spread)
+        with closing(spread):
+            failed = _work_off(candidates, config, spread)
     except KeyboardInterrupt:
         click.echo(_STOPPED, err=True)
         ctx.exit(130)
@@ -243,16 +247,23 @@ def _duration(seconds: float) -> str:
 
 def _work_off(candidates: Sequence["Candidate"], config: "Config", spread: "Engine") -> int:
     """Explain and compare, say each result as it comes, and return how many versions failed."""
+    from mlflow_lime.engine.threads import Threads
+
     inner = config
-    if spread.workers > 1:
+    if not isinstance(spread, Threads):  # a worker must not start workers of its own
         alone = {"kind": "local", "mode": "auto", "workers": 1, "spark": {}}
         inner = config.model_copy(update={"engine": config.engine.model_copy(update=alone)})
     todo = [item for item in candidates if item.run_id is None and not item.problem]
     # The first version of a model that has no reference set pins it; the others need it.
-    first = {item.name: item for item in reversed(todo) if not item.pinned}
-    pinning = [item for item in todo if first.get(item.name) is item]
-    rest = [item for item in todo if first.get(item.name) is not item]
-    said = [*_done("explain", pinning, inner, spread), *_done("explain", rest, inner, spread)]
+    said: list[Said] = []
+    rest, bare = todo, {item.name for item in todo if not item.pinned}
+    while bare := bare & {item.name for item in rest}:
+        first = {item.name: item for item in reversed(rest) if item.name in bare}
+        found = _done("explain", list(first.values()), inner, spread)
+        said += found
+        bare -= {item.name for item in found if item.outcome != "failed"}
+        rest = [item for item in rest if first.get(item.name) is not item]
+    said += _done("explain", rest, inner, spread)
     good = {(item.name, item.version) for item in said if item.outcome != "failed"}
     before = (config.compare.baseline or "previous") == "previous"
     compare = [

@@ -55,6 +55,8 @@ class _Worker:
             self.process.wait(_PATIENCE)
         code = self.process.poll()
         if code is None:
+            self.process.kill()
+            self.process.wait()
             return "it closed its pipe"
         if code >= 0:
             return f"it ended with exit code {code}"
@@ -74,6 +76,9 @@ class Processes:
     """
 
     workers: int
+
+    def close(self) -> None:
+        """Nothing outlives a job."""
 
     def run(self, work: Work, tasks: Iterator[Task]) -> Generator[Result]:
         """Do the work on every task; see `Engine.run`."""
@@ -120,7 +125,12 @@ class _Crew:
                 self._forget(worker)
 
     def _next_result(self) -> Result | None:
-        worker, message = self.inbox.get()
+        try:
+            worker, message = self.inbox.get(timeout=_PATIENCE)
+        except queue.Empty:
+            # A child of a dead worker may keep its pipe, so that its end is never told.
+            dead = next((one for one in self.members if one.process.poll() is not None), None)
+            return None if dead is None else self._bury(dead)
         if worker not in self.members:
             return None
         if isinstance(message, Failure):
@@ -159,7 +169,7 @@ class _Crew:
     def _start(self) -> _Worker:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow_lime.engine.worker"],
+                [sys.executable, "-P", "-m", "mlflow_lime.engine.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **THREAD_VARIABLES},
@@ -201,7 +211,7 @@ def _listen(worker: _Worker, inbox: "queue.SimpleQueue[_Message]") -> None:
         while True:
             try:
                 message = receive(stream)
-            except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            except Exception:  # whatever it is: nobody else would tell that this worker is lost
                 inbox.put((worker, EOFError()))
                 return
             inbox.put((worker, message))

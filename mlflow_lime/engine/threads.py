@@ -23,6 +23,9 @@ class Threads:
 
     workers: int
 
+    def close(self) -> None:
+        """Nothing outlives a job."""
+
     def run(self, work: Work, tasks: Iterator[Task]) -> Generator[Result]:
         """Do the work on every task; see `Engine.run`."""
         if self.workers == 1:

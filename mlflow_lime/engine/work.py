@@ -110,6 +110,10 @@ class Engine(Protocol):
         """Tasks that are worked at, at the same time."""
         ...
 
+    def close(self) -> None:
+        """Give back what was started for it; nothing that the user had started."""
+        ...
+
     def run(self, work: Work, tasks: Iterator[Task]) -> Generator[Result]:
         """Do the work on every task, and yield each result as it comes, in any order.
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import pickle
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from mlflow_lime.config import Config
 from mlflow_lime.core.explanation import FailedExplanation
+from mlflow_lime.core.options import Budget
 from mlflow_lime.core.packed import pack
 from mlflow_lime.core.pool import BlockSize
 from mlflow_lime.engine.work import Answer, Task
@@ -82,6 +84,8 @@ class _Opened:
     work: Answering
     scorer: ScoringFunction
     size: BlockSize | None = None
+    used: tuple[int, int] = (0, 0)
+    started: float = field(default_factory=time.monotonic)
 
     def __call__(self, task: Task) -> list[bytes]:
         """Return a packed outcome for each instance."""
@@ -92,6 +96,7 @@ class _Opened:
             questions = ask(task.within(self.work.base), self.scorer, self.work.config)
             pool = questions.explainer.pool
             pool.size = self.size = self.size or pool.size
+            questions.explainer.budget = self._left(questions.explainer.budget)
             try:
                 return [pack(outcome) for outcome in questions.answer()]
             except ModelError as error:
@@ -99,6 +104,18 @@ class _Opened:
                 kind = type(error).__name__
                 failed = (FailedExplanation(key, str(error), kind) for key in task.keys)
                 return [pack(questions.redacted(item)) for item in failed]
+            finally:
+                spent = questions.explainer.predictor.counter
+                self.used = (self.used[0] + spent.rows, self.used[1] + spent.calls)
+
+    def _left(self, budget: Budget) -> Budget:
+        """Return what earlier tasks have left over of the budget of the whole job."""
+        rows, calls, seconds = budget.rows, budget.calls, budget.seconds
+        return Budget(
+            rows=None if rows is None else rows - self.used[0],
+            calls=None if calls is None else calls - self.used[1],
+            seconds=None if seconds is None else seconds - (time.monotonic() - self.started),
+        )
 
 
 def answering_of(

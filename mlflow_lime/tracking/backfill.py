@@ -19,7 +19,13 @@ from mlflow import MlflowClient
 from mlflow_lime import names
 from mlflow_lime.config import Config
 from mlflow_lime.engine.work import Answer, Task
-from mlflow_lime.errors import ConfigError, MlflowLimeError, NoEarlierVersionError, did_you_mean
+from mlflow_lime.errors import (
+    ConfigError,
+    MlflowLimeError,
+    NoEarlierVersionError,
+    NotComparableError,
+    did_you_mean,
+)
 from mlflow_lime.tracking.comparison import compare_versions
 from mlflow_lime.tracking.connection import choose_store, chosen_store
 from mlflow_lime.tracking.pinned import read_pin
@@ -125,7 +131,7 @@ def find_candidates(
     rule, count = version_rule(versions)
     for page in list_models(client):
         for model in page:
-            named = any(fnmatchcase(model.name, pattern) for pattern in patterns)
+            named = any(model.name == p or fnmatchcase(model.name, p) for p in patterns)
             if named and config.matches(model.name):
                 found = _versions(client, model.name)
                 for version in _chosen(found, model, rule, count):
@@ -183,8 +189,9 @@ class Said:
     Attributes
     ----------
     name, version : str
-    outcome : {"explained", "repeated", "compared", "alone", "failed"}
-        Explained now; explained before; compared; without an earlier version; failed.
+    outcome : {"explained", "repeated", "compared", "alone", "not compared", "failed"}
+        Explained now; explained before; compared; without a version to compare it with; with one
+        that was not explained in the same way; failed.
     text : str
         What there is to say, or why it failed.
     run_id : str
@@ -272,6 +279,8 @@ class Backfilling:
             facts = do(f"models:/{task.name}/{task.version}", self.config)
         except NoEarlierVersionError:
             facts = {"outcome": "alone"}
+        except NotComparableError as error:
+            facts = {"outcome": "not compared", "text": str(error)}
         except MlflowLimeError as error:
             facts = {"outcome": "failed", "text": str(error)}
         except Exception as error:
@@ -298,6 +307,8 @@ def _explained(uri: str, config: Config) -> dict[str, Any]:
 def _compared(uri: str, config: Config) -> dict[str, Any]:
     chosen = config.compare.model_copy(update={"reexplain": False})
     found = compare_versions(uri, None, config.model_copy(update={"compare": chosen}))
+    if found.candidate_run == found.baseline_run:
+        return {"outcome": "alone"}
     drift = found.drift
     alarm = "reasons changed" if drift.alarm else "no change beyond noise"
     text = f"against {found.baseline.label}: {alarm} (p = {drift.p_value:.2g})"

@@ -94,7 +94,7 @@ def evaluate_model(
     if config.task == "auto" and model_type in _TASKS:
         config = config.model_copy(update={"task": _TASKS[model_type]})
     progress = show_progress(config)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         with quiet_autologging(), Journal(Path(folder) / "evaluation.jsonl") as journal:
             notes: list[str] = []
             config = _here(config, notes)

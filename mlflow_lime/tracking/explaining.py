@@ -1,7 +1,7 @@
 """Explaining the instances of a reference set on an engine, and keeping what is finished."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -26,7 +26,7 @@ __all__ = ["Explaining", "is_large"]
 
 WORTH_PROCESSES = 1000
 """Instances from which processes are started where the configuration leaves it open."""
-HOPELESS = 100
+HOPELESS = 1000
 """Failures after which a model that has explained nothing is given up."""
 
 
@@ -138,8 +138,9 @@ class Explaining:
         if self._counts_all_rows():
             if chosen.kind == "spark":
                 msg = (
-                    "sampling.max_total_rows and sampling.max_calls are counted in one process, "
-                    "which engine.kind: spark has not; set sampling.max_rows, or engine.kind: local"
+                    "sampling.max_total_rows, max_calls and max_seconds are counted in one "
+                    "process, which engine.kind: spark has not; set sampling.max_rows, or "
+                    "engine.kind: local"
                 )
                 raise ConfigError(msg)
             return None
@@ -149,19 +150,21 @@ class Explaining:
                 "lives in this process alone; log or register it, or set engine.kind: local"
             )
             raise ConfigError(msg)
+        here = self.model_uri is None  # no worker could load it
         engine = choose_engine(
             chosen.kind,
-            chosen.mode if self.model_uri is not None else "threads",
+            "auto" if here and chosen.mode == "processes" else chosen.mode,
             workers=None if chosen.workers == "auto" else chosen.workers,
             n_units=n,
-            large=n >= WORTH_PROCESSES,
+            large=not here and n >= WORTH_PROCESSES,
             settings=chosen.spark,
         )
         return None if isinstance(engine, Threads) and engine.workers == 1 else engine
 
     def _counts_all_rows(self) -> bool:
         sampling = self.config.sampling
-        return sampling.max_total_rows is not None or sampling.max_calls is not None
+        limits = (sampling.max_total_rows, sampling.max_calls, sampling.max_seconds)
+        return any(limit is not None for limit in limits)
 
     def _elsewhere(self, engine: Engine) -> None:
         keys = self.questions.keys
@@ -188,8 +191,10 @@ class Explaining:
         bar = tqdm(
             total=len(keys), initial=len(explained), unit="instance", desc="LIME", disable=disable
         )
-        with bar, closing(engine.run(work, iter(cutter))) as results:
-            for result in results:
+        with ExitStack() as stack:
+            stack.callback(engine.close)
+            stack.enter_context(bar)
+            for result in stack.enter_context(closing(engine.run(work, iter(cutter)))):
                 self.journal.add_packed(result.lines)
                 cutter.record(result.size, result.seconds)
                 bar.update(result.size)
@@ -208,6 +213,7 @@ class Explaining:
         if not self.answered and result.size:
             self.failures += result.size
             outcome = unpack(result.lines[0])
-            if self.failures >= HOPELESS and isinstance(outcome, FailedExplanation):
+            most = min(HOPELESS, len(self.questions.keys))
+            if self.failures >= most and isinstance(outcome, FailedExplanation):
                 msg = f"none of {self.failures} instances could be explained: {outcome.reason}"
                 raise ModelError(msg)

@@ -1,11 +1,14 @@
 """Work for the tests of engines, importable in worker processes."""
 
+import contextlib
 import os
 import signal
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from mlflow_lime.engine.cutting import Cutter
 
@@ -43,6 +46,7 @@ class Squares:
     unopenable: bool = False
     stillborn: bool = False
     talkative: bool = False
+    orphan: bool = False
 
     @property
     def name(self):
@@ -62,6 +66,11 @@ class Squares:
 
     def answer(self, task):
         found = []
+        if self.orphan and self.first("orphan"):
+            if os.fork() == 0:
+                time.sleep(30)
+                os._exit(0)
+            die()
         for value in task.values:
             time.sleep(self.seconds)
             if value in self.deadly:
@@ -89,3 +98,13 @@ def done(engine, work, n=23, fixed=4):
     """Return the results of an engine, sorted."""
     cutter = Cutter(range(n), lambda rows: Numbers(tuple(rows)), engine.workers, fixed)
     return sorted(line for result in engine.run(work, iter(cutter)) for line in result.lines)
+
+
+def processes_with(word, pid=None):
+    """Return the processes below one whose command line holds a word."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it may be gone by now
+            if any(word in part for part in child.cmdline()):
+                found.append(child)
+    return found

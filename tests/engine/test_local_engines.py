@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from deeds import Numbers, Squares, done, squares
+from deeds import Numbers, Squares, done, processes_with, squares
 
 from mlflow_lime.engine.choose import choose_engine, local_workers
 from mlflow_lime.engine.cutting import Cutter
@@ -62,6 +62,25 @@ def test_an_error_of_the_work_ends_the_job(engine):
         done(engine, Squares(unopenable=True))
 
 
+def test_a_child_that_a_dead_worker_leaves_behind_holds_nothing_up(tmp_path):
+    started = time.monotonic()
+    assert done(Processes(1), Squares(str(tmp_path), orphan=True)) == squares(range(23))
+    assert time.monotonic() - started < 25
+
+
+def test_what_is_no_message_is_a_worker_lost(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("print('this is no message of ours')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ModelError, match="3 worker processes died before"):
+        done(Processes(1), Squares())
+
+
+def test_workers_do_not_import_from_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise SystemExit('the file of the user was run')")
+    monkeypatch.chdir(tmp_path)
+    assert done(Processes(1), Squares()) == squares(range(23))
+
+
 def test_workers_that_die_before_they_begin_end_the_job():
     with pytest.raises(ModelError, match=r"3 worker processes died before .* signal 9"):
         done(Processes(1), Squares(stillborn=True))
@@ -86,11 +105,7 @@ def test_results_come_as_they_are_finished_and_tasks_are_taken_as_they_are_neede
 def test_closing_ends_the_processes():
     results = Processes(2).run(Squares(seconds=0.05), iter([Numbers((i,)) for i in range(50)]))
     next(results)
-    children = [
-        child
-        for child in psutil.Process().children()
-        if "mlflow_lime.engine.worker" in " ".join(child.cmdline())
-    ]
+    children = processes_with("mlflow_lime.engine.worker")
     assert children
     results.close()
     assert not any(child.is_running() for child in children)
@@ -121,16 +136,11 @@ def script(tmp_path):
     child.stdout.close()
 
 
-def workers_of(pid):
-    found = psutil.Process(pid).children(recursive=True)
-    return [child for child in found if "mlflow_lime.engine.worker" in " ".join(child.cmdline())]
-
-
 def test_workers_do_not_run_the_script_again_and_end_with_it(script):
     lines = [script.stdout.readline().strip() for _ in range(4)]
     assert lines[0] == "begun"
     assert sorted(lines[1:]) != ["begun"] * 3
-    workers = workers_of(script.pid)
+    workers = processes_with("mlflow_lime.engine.worker", script.pid)
     assert len(workers) == 2
     os.kill(script.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(workers, timeout=10)

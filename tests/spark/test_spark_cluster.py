@@ -3,19 +3,14 @@
 import threading
 import time
 
-import psutil
 import pytest
 from asked import KINDS, Asked
-from deeds import Squares, done, squares
+from deeds import Squares, done, processes_with, squares
 
 
 def executors():
     """Return the Java machines of a local cluster that do the work."""
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if any("CoarseGrainedExecutorBackend" in word for word in child.cmdline())
-    ]
+    return processes_with("CoarseGrainedExecutorBackend")
 
 
 def test_a_killed_executor_is_replaced_and_nothing_is_lost(cluster):

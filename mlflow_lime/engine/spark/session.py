@@ -42,6 +42,7 @@ def open_session(
         If pyspark or Java is missing, or the session does not start.
     """
     try:
+        from pyspark import SparkContext
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError as error:
@@ -51,6 +52,8 @@ def open_session(
         )
         raise ConfigError(msg) from error
     active = SparkSession.getActiveSession()
+    if active is None and SparkContext._active_spark_context is not None:
+        active = SparkSession.builder.getOrCreate()  # another thread's; nothing is set on it
     if active is not None:
         return active, False
     given = {str(key): str(value) for key, value in settings.items()}
