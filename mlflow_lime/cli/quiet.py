@@ -14,7 +14,13 @@ _ENVIRONMENT = {
     # Read once, when mlflow is imported.
     "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
-_LOGGERS = ("mlflow", "urllib3")
+_LOGGERS = {
+    "mlflow": logging.ERROR,
+    "urllib3": logging.ERROR,
+    # Shows a traceback where Ctrl-C comes in the middle of a query.
+    "sqlalchemy.pool": logging.CRITICAL,
+}
+"""Loggers, and what they may say."""
 
 
 @contextmanager
@@ -37,8 +43,8 @@ def quiet() -> Iterator[None]:
     # Alembic's INFO on a fresh store: MLflow sets its level anew for every migration.
     logging.disable(max(logging.INFO, disabled))
     if "MLFLOW_LOGGING_LEVEL" in added:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        for logger, least in zip(loggers, _LOGGERS.values(), strict=True):
+            logger.setLevel(least)
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:

@@ -151,7 +151,7 @@ def test_ctrl_c_keeps_finished_versions_and_the_next_run_goes_on(lime, fleet, st
         assert time.monotonic() < patience
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     if process.returncode:  # it may have been faster
         assert process.returncode == 130
         assert "Versions that are finished stay explained" in errors
