@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mlflow_lime.cli.explain import with_engine
+from mlflow_lime.cli.explain import engine_option, with_engine
 from mlflow_lime.cli.session import (
     Command,
     config_option,
@@ -65,11 +65,7 @@ compared with the one before it (compare.baseline). Exit code 1 where a version 
     help="Which versions: all, latest:N, or aliases (those that an alias points to).",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it will cost; do nothing.")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "spark"]),
-    help="Where to explain: on this machine, or on Spark (engine.kind).",
-)
+@engine_option
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -125,21 +121,13 @@ def backfill(
 
 def _spread(config: "Config", n_versions: int) -> "Engine":
     """Return the engine whose tasks are versions."""
-    from mlflow_lime.engine.choose import choose_engine
     from mlflow_lime.engine.threads import Threads
-    from mlflow_lime.tracking.explaining import WORTH_PROCESSES
+    from mlflow_lime.tracking.explaining import WORTH_PROCESSES, engine_of
 
     chosen = config.engine
     if chosen.mode == "threads" or sum(config.reference.counts.values()) >= WORTH_PROCESSES:
         return Threads(1)  # one version after the other, each spread over the workers itself
-    return choose_engine(
-        chosen.kind,
-        chosen.mode,
-        workers=None if chosen.workers == "auto" else chosen.workers,
-        n_units=n_versions,
-        large=n_versions > 1,
-        settings=chosen.spark,
-    )
+    return engine_of(chosen, n_units=n_versions, large=n_versions > 1)
 
 
 # The plan

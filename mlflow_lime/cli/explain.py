@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow_lime.config import Config
     from mlflow_lime.tracking.review import Review
 
-__all__ = ["explain", "with_engine"]
+__all__ = ["engine_option", "explain", "with_engine"]
 
 _PINNED = """\
 Note: {name} has pinned its instances, so --instances {count} picks no others; add --new-reference \
@@ -27,6 +27,13 @@ to replace them."""
 _STOPPED = """
 Stopped. Finished explanations are kept in {home}.
 Run the same command again to go on where it stopped."""
+
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    help="Where to explain: on this machine, or on Spark (engine.kind).",
+)
 
 
 @click.command(
@@ -64,11 +71,7 @@ code is 0, and 1 with `on_error: raise`.
     metavar="DIGEST",
     help="Explain on this reference set or not at all.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "spark"]),
-    help="Where to explain: on this machine, or on Spark (engine.kind).",
-)
+@engine_option
 @click.option(
     "--workers",
     type=click.IntRange(min=1),

@@ -9,9 +9,8 @@ from scipy.special import digamma, polygamma
 
 from mlflow_lime.compare.instances import Pair
 from mlflow_lime.compare.settings import DriftSettings
-from mlflow_lime.compare.significance import SPREAD_IS_NOISE
+from mlflow_lime.compare.significance import SPREAD_IS_NOISE, p_beyond
 from mlflow_lime.core.explanation import LabelExplanation
-from mlflow_lime.core.quantiles import student_tail
 
 __all__ = ["Batch", "compare_batch", "shape_of"]
 
@@ -61,7 +60,7 @@ def compare_batch(pairs: Sequence[Pair], settings: DriftSettings) -> Batch:
     std_errors, freedom = _moderated(raw, degrees)
     largest = np.maximum(_largest(before), _largest(after))
     threshold = settings.min_change * largest[:, None]
-    p_values = _p_beyond(after - before, std_errors, freedom[:, None], threshold)
+    p_values = p_beyond(after - before, std_errors, freedom[:, None], threshold)
     varied = (before != 0) | (after != 0) | (std_errors > 0)
     p_values = np.where(varied, p_values, 1.0)
     sizes = np.abs(before), np.abs(after)
@@ -145,18 +144,6 @@ def _inverse_trigamma(values: FloatArray) -> FloatArray:
         x[open_] += step
         open_ = open_[~(-step / x[open_] < 1e-9)]
     return np.asarray(x)
-
-
-def _p_beyond(
-    changes: FloatArray, std_errors: FloatArray, degrees: FloatArray, threshold: FloatArray
-) -> FloatArray:
-    size = np.abs(changes)
-    known = std_errors > 0
-    scale = np.where(known, std_errors, 1.0)
-    near, far = (size - threshold) / scale, (size + threshold) / scale
-    p = np.minimum(student_tail(near, degrees) + student_tail(far, degrees), 1.0)
-    certain = np.where((size > threshold) & (std_errors == 0), 0.0, 1.0)
-    return np.where(known & np.isfinite(p), p, certain)
 
 
 def _simes(p_values: FloatArray, varied: NDArray[np.bool_]) -> FloatArray:

@@ -100,21 +100,24 @@ def _inverse_trigamma(value: float) -> float:
 
 
 def p_beyond(
-    changes: FloatArray, std_errors: FloatArray, degrees: float, threshold: FloatArray | float = 0.0
+    changes: FloatArray,
+    std_errors: FloatArray,
+    degrees: FloatArray | float,
+    threshold: FloatArray | float = 0.0,
 ) -> FloatArray:
     """Return p-values of the hypotheses that changes are no larger than a threshold.
 
     Parameters
     ----------
-    changes, std_errors : ndarray of float64, shape (n,)
-    degrees : float
-        Degrees of freedom of Student's t.
-    threshold : float or ndarray of float64, shape (n,)
-        Size up to which a change does not count.
+    changes, std_errors : ndarray of float64, of one shape
+    degrees : float or ndarray of float64
+        Degrees of freedom of Student's t, one or for each change.
+    threshold : float or ndarray of float64
+        Size up to which a change does not count, one or for each change.
 
     Returns
     -------
-    ndarray of float64, shape (n,)
+    ndarray of float64, of the shape of the changes
         Two-sided. Without an error: 0 beyond the threshold, else 1.
 
     References

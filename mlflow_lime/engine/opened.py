@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,15 +16,15 @@ _OPENED: dict[str, Answer] = {}
 _LIMITED = ExitStack()
 
 
-def open_once(name: str, pickled: bytes, folder: str | None = None) -> Answer:
+def open_once(name: str, read: Callable[[], bytes], folder: str | None = None) -> Answer:
     """Return the opened work, which stays open as long as the process lives.
 
     Parameters
     ----------
     name : str
         Hash of the work. One work is kept: a model may be large.
-    pickled : bytes
-        The work.
+    read : callable
+        Returns the pickled work; called only where it is not open yet.
     folder : str, optional
         Where the driver works; relative paths hold there, if it is on this machine.
     """
@@ -33,7 +34,7 @@ def open_once(name: str, pickled: bytes, folder: str | None = None) -> Answer:
         os.environ.update(THREAD_VARIABLES)
         if folder is not None and Path(folder).is_dir():
             os.chdir(folder)
-        work: Work = pickle.loads(pickled)
+        work: Work = pickle.loads(read())
         answer = work.open()
         # After the libraries of the model are loaded, or they would not be found.
         _LIMITED.enter_context(one_thread())

@@ -4,9 +4,8 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import local
-from time import perf_counter
 
-from mlflow_lime.engine.work import Answer, Result, Task, Work
+from mlflow_lime.engine.work import Result, Task, Work
 
 __all__ = ["Threads"]
 
@@ -31,7 +30,7 @@ class Threads:
         if self.workers == 1:
             answer = work.open()
             for task in tasks:
-                yield _do(answer, task)
+                yield Result.of(answer, task)
             return
         yield from self._pooled(work, tasks)
 
@@ -41,7 +40,7 @@ class Threads:
         def do(task: Task) -> Result:
             if not hasattr(own, "answer"):
                 own.answer = work.open()
-            return _do(own.answer, task)
+            return Result.of(own.answer, task)
 
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="mlflow-lime")
         running: set[Future[Result]] = set()
@@ -57,9 +56,3 @@ class Threads:
         finally:
             # A thread cannot be stopped: what it works at is awaited, the rest is dropped.
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _do(answer: Answer, task: Task) -> Result:
-    started = perf_counter()
-    lines = answer(task)
-    return Result(task.size, lines, perf_counter() - started)

@@ -1,8 +1,8 @@
 """What an engine is given: work that can be opened anywhere, and tasks that it is done on."""
 
-import importlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Protocol, Self
 
 from mlflow_lime import errors
@@ -63,6 +63,13 @@ class Result:
     lines: list[bytes]
     seconds: float
 
+    @classmethod
+    def of(cls, answer: Answer, task: Task) -> Self:
+        """Do a task, and return its result."""
+        started = perf_counter()
+        lines = answer(task)
+        return cls(task.size, lines, perf_counter() - started)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -96,7 +103,7 @@ class Failure:
         >>> Failure("OSError", "no space left").error()
         ModelError('a worker failed with OSError: no space left')
         """
-        known = getattr(importlib.import_module(errors.__name__), self.kind, None)
+        known = getattr(errors, self.kind, None)
         if isinstance(known, type) and issubclass(known, MlflowLimeError):
             return known(self.text)
         return ModelError(f"a worker failed with {self.kind}: {self.text}")

@@ -10,7 +10,6 @@ import queue
 import signal
 import sys
 import threading
-from time import perf_counter
 from typing import IO, Any
 
 from mlflow_lime.engine.framed import read, receive, send
@@ -29,7 +28,7 @@ def main() -> None:
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_ahead, args=(incoming, tasks), daemon=True).start()
     try:
-        answer = open_once(name, pickled)
+        answer = open_once(name, lambda: pickled)
     except Exception as error:
         send(outgoing, Failure.of(error))
         return
@@ -61,9 +60,8 @@ def _read_ahead(incoming: IO[bytes], tasks: "queue.SimpleQueue[bytes]") -> None:
 
 
 def _answered(answer: Answer, task: Any) -> Result | Failure:
-    started = perf_counter()
     try:
-        return Result(task.size, answer(task), perf_counter() - started)
+        return Result.of(answer, task)
     except Exception as error:
         return Failure.of(error)
 

@@ -37,14 +37,14 @@ class Portion:
     parts: tuple[Any, ...] | None
 
     @classmethod
-    def of(cls, reference: ReferenceSet, rows: Sequence[int]) -> Self:
-        """Return some instances of a set.
+    def of(cls, reference: "ReferenceSet | Portion", rows: Sequence[int]) -> Self:
+        """Return some instances of a set, or of a portion of it.
 
         Parameters
         ----------
-        reference : ReferenceSet
+        reference : ReferenceSet or Portion
         rows : sequence of int
-            Their positions in the set.
+            Their positions in it.
         """
         return cls(
             keys=_at(reference.keys, rows),
@@ -62,17 +62,7 @@ class Portion:
 
     def split(self) -> list[Self]:
         """Return the instances one by one."""
-        return [
-            type(self)(
-                keys=self.keys[i : i + 1],
-                digests=self.digests[i : i + 1],
-                labels=self.labels[i : i + 1],
-                inputs=_rows_of(self.inputs, range(i, i + 1)),
-                part_digests=self.part_digests[i : i + 1],
-                parts=None if self.parts is None else self.parts[i : i + 1],
-            )
-            for i in range(self.size)
-        ]
+        return [type(self).of(self, [i]) for i in range(self.size)]
 
     def lost(self, reason: str) -> list[bytes]:
         """Return packed failures of instances that no worker survives."""

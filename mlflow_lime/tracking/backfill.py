@@ -63,7 +63,7 @@ class Candidate:
         Its review, where it is explained in this way already.
     compared : bool
         Whether that review was compared with a baseline.
-    seconds, rows : float or None
+    seconds : float or None
         What that review took.
     problem : str
         Why it cannot be explained; mostly empty.
@@ -76,7 +76,6 @@ class Candidate:
     run_id: str | None = None
     compared: bool = False
     seconds: float | None = None
-    rows: float | None = None
     problem: str = ""
 
     @property
@@ -169,7 +168,6 @@ def _candidate(client: MlflowClient, name: str, version: str, config: Config) ->
         run_id=str(run.info.run_id),
         compared=_BEING_WRITTEN not in compared,
         seconds=run.data.metrics.get(f"{names.PREFIX}seconds"),
-        rows=run.data.metrics.get(f"{names.PREFIX}rows_predicted"),
     )
 
 

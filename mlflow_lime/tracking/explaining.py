@@ -7,7 +7,7 @@ from functools import partial
 
 from tqdm import tqdm
 
-from mlflow_lime.config import Config
+from mlflow_lime.config import Config, EngineSection
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.packed import name_of, unpack
@@ -22,7 +22,7 @@ from mlflow_lime.reference.portion import Portion
 from mlflow_lime.tracking.answering import answering_of
 from mlflow_lime.tracking.questions import Questions
 
-__all__ = ["Explaining", "is_large"]
+__all__ = ["WORTH_PROCESSES", "Explaining", "engine_of", "is_large"]
 
 WORTH_PROCESSES = 1000
 """Instances from which processes are started where the configuration leaves it open."""
@@ -33,6 +33,18 @@ HOPELESS = 1000
 def is_large(n_instances: int, config: Config) -> bool:
     """Return whether a set is too large to be held in memory and shown as a whole."""
     return n_instances > config.outputs.max_instances
+
+
+def engine_of(chosen: EngineSection, *, n_units: int, large: bool) -> Engine:
+    """Return the engine that a configuration asks for; see `choose_engine`."""
+    return choose_engine(
+        chosen.kind,
+        chosen.mode,
+        workers=None if chosen.workers == "auto" else chosen.workers,
+        n_units=n_units,
+        large=large,
+        settings=chosen.spark,
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -151,14 +163,9 @@ class Explaining:
             )
             raise ConfigError(msg)
         here = self.model_uri is None  # no worker could load it
-        engine = choose_engine(
-            chosen.kind,
-            "auto" if here and chosen.mode == "processes" else chosen.mode,
-            workers=None if chosen.workers == "auto" else chosen.workers,
-            n_units=n,
-            large=not here and n >= WORTH_PROCESSES,
-            settings=chosen.spark,
-        )
+        if here and chosen.mode == "processes":
+            chosen = chosen.model_copy(update={"mode": "auto"})
+        engine = engine_of(chosen, n_units=n, large=not here and n >= WORTH_PROCESSES)
         return None if isinstance(engine, Threads) and engine.workers == 1 else engine
 
     def _counts_all_rows(self) -> bool:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-ENGINES = Path(__file__).parents[1] / "engine"
-sys.path.append(str(ENGINES))
-# Worker processes find the work there as well.
+sys.path.append(str(Path(__file__).parents[1] / "engine"))
+
+from own_store import store  # noqa: F401
+
+# Worker processes find the work beside it as well.
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(ENGINES), *filter(None, [os.environ.get("PYTHONPATH")])]
+    [str(Path(__file__).parents[1] / "engine"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
 
@@ -50,16 +52,3 @@ def cluster():
     engine.workers  # noqa: B018
     yield engine
     engine.close()
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path):
-    """An MLflow store of the test's own."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    yield
-    mlflow.set_tracking_uri(before[0])
-    mlflow.set_registry_uri(before[1])

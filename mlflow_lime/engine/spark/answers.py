@@ -2,10 +2,9 @@
 
 import pickle
 from collections.abc import Callable
-from time import perf_counter
 
 from mlflow_lime.engine.opened import open_once
-from mlflow_lime.engine.work import Failure, Task
+from mlflow_lime.engine.work import Failure, Result, Task
 
 __all__ = ["answered"]
 
@@ -19,11 +18,10 @@ def answered(
     traceback of the Java machine.
     """
     try:
-        answer = open_once(name, shared(), folder)
+        answer = open_once(name, shared, folder)
         task: Task = pickle.loads(pickled)
-        started = perf_counter()
-        lines = answer(task)
+        result = Result.of(answer, task)
     except Exception as error:
         failure = Failure.of(error)
         return 0.0, b"", failure.kind, failure.text
-    return perf_counter() - started, b"\n".join(lines), "", ""
+    return result.seconds, b"\n".join(result.lines), "", ""

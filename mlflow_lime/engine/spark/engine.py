@@ -83,8 +83,8 @@ class _Job:
         slots = slots_of(self.session)
         most = max(1, slots // _JOBS)  # tasks of a job
         running: dict[Future[list[Any]], list[Attempt]] = {}
-        free = _free_of(self.session, pickle.dumps(self.work))
-        do = answering(self.work.name, free.read, os.getcwd())
+        shared = _shared(self.session, pickle.dumps(self.work))
+        do = answering(self.work.name, shared.read, os.getcwd())
         pool = ThreadPoolExecutor(_JOBS * 2, thread_name_prefix="mlflow-lime-spark")
         try:
             while True:
@@ -102,7 +102,7 @@ class _Job:
         finally:
             self._cancel(running)
             pool.shutdown(wait=not running, cancel_futures=True)
-            free.drop()
+            shared.drop()
 
     def _take(self, most: int) -> list[Attempt]:
         taken: list[Attempt] = []
@@ -188,7 +188,7 @@ class _Copied:
         """Leave nothing behind."""
 
 
-def _free_of(session: "SparkSession", pickled: bytes) -> _Broadcast | _Copied:
+def _shared(session: "SparkSession", pickled: bytes) -> _Broadcast | _Copied:
     try:
         return _Broadcast(session.sparkContext.broadcast(pickled))
     except Exception:

@@ -9,17 +9,16 @@ from typing import Any
 __all__ = ["ANSWER_SCHEMA", "LOOK_SCHEMA", "answering", "looking"]
 
 ANSWER_SCHEMA = "number int, seconds double, lines binary, kind string, text string"
-LOOK_SCHEMA = "host string, python string, package string, found string"
+LOOK_SCHEMA = "host string, package string, found string"
 
 OnFrames = Callable[[Any], Any]
 """From an iterator of data frames to another, as `mapInPandas` takes it."""
 
 
 def looking(packages: tuple[str, ...]) -> OnFrames:
-    """Return a function for `mapInPandas` that tells the versions of Python and of packages."""
+    """Return a function for `mapInPandas` that tells the versions of packages."""
 
     def look(frames: Any) -> Any:
-        import platform
         import socket
         from importlib.metadata import PackageNotFoundError, version
 
@@ -33,11 +32,8 @@ def looking(packages: tuple[str, ...]) -> OnFrames:
 
         for _ in frames:
             pass
-        rows = [
-            (socket.gethostname(), platform.python_version(), package, found(package))
-            for package in packages
-        ]
-        yield pd.DataFrame(rows, columns=["host", "python", "package", "found"])
+        rows = [(socket.gethostname(), package, found(package)) for package in packages]
+        yield pd.DataFrame(rows, columns=["host", "package", "found"])
 
     return look
 
