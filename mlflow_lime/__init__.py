@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlflow_lime.core.kernel import Kernel
     from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
     from mlflow_lime.core.tabular.background import Background
+    from mlflow_lime.deep.network import Network
     from mlflow_lime.errors import MlflowLimeError
     from mlflow_lime.explainers import ImageExplainer, TabularExplainer, TextExplainer
     from mlflow_lime.registration.autolog import autolog
@@ -37,6 +38,7 @@ __all__ = [
     "Kernel",
     "LabelExplanation",
     "MlflowLimeError",
+    "Network",
     "Pooling",
     "Review",
     "Sampling",
@@ -69,6 +71,7 @@ _HOMES = {
     "Kernel": "mlflow_lime.core.kernel",
     "LabelExplanation": "mlflow_lime.core.explanation",
     "MlflowLimeError": "mlflow_lime.errors",
+    "Network": "mlflow_lime.deep.network",
     "Pooling": "mlflow_lime.core.options",
     "Review": "mlflow_lime.tracking.review",
     "Sampling": "mlflow_lime.core.options",

@@ -5,6 +5,7 @@ from mlflow_lime.metrics.aggregate import AGGREGATES
 from mlflow_lime.metrics.trust import TRUST
 
 __all__ = [
+    "ATTRIBUTIONS_FILE",
     "CONFIG_FILE",
     "DRIFT_FILE",
     "DRIFT_INSTANCES_TABLE",
@@ -70,6 +71,7 @@ DRIFT_INSTANCES_TABLE = "lime/drift_instances.json"
 DRIFT_WEIGHTS_TABLE = "lime/drift_weights.json"
 FACTS_FILE = "lime/facts.json"
 TRUST_FILE = "lime/trust.json"
+ATTRIBUTIONS_FILE = "lime/attributions.json"
 FINDINGS_FILE = "lime/findings.json"
 TRAINING_FILE = "lime/train_explanations.jsonl"
 GATE_JSON = "lime/gate.json"

@@ -28,6 +28,7 @@ ALLOWED = {
     "reference": {"reference", "core", "errors"},
     "report": {"report", "core", "metrics", "compare", "checks", "gate", "names", "errors"},
     "engine": {"engine", "errors"},
+    "deep": {"deep", "errors"},
     "home": set(),
     "journal": {"core", "errors"},
     "explainers": {"core", "errors"},

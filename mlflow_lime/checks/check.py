@@ -15,6 +15,7 @@ from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.stored import kept
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, shorten
+from mlflow_lime.metrics.attributions import Attributions
 from mlflow_lime.reference.associations import Associations
 
 __all__ = ["NEEDS", "SEVERITIES", "Check", "Evidence", "Finding", "Outcome", "Severity", "State"]
@@ -145,6 +146,9 @@ class Evidence:
         Aggregates by their name without prefix.
     trust : mapping of str to mapping of str to float
         Values of trust of each instance, by key and name; empty where they were not measured.
+    attributions : Attributions or None
+        What methods that look inside the network make of the instances; None where the model is no
+        network that can be looked into.
     inputs : DataFrame or None
         The instances, their keys as its index; None where they were not stored.
     layout : Layout or None
@@ -169,6 +173,7 @@ class Evidence:
     failed: tuple[FailedExplanation, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     trust: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    attributions: Attributions | None = None
     inputs: pd.DataFrame | None = None
     layout: Layout | None = None
     true_labels: Mapping[str, str] = field(default_factory=dict)

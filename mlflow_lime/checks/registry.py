@@ -11,6 +11,7 @@ from mlflow_lime.checks.flat import FLAT
 from mlflow_lime.checks.generalisation import GENERALISATION
 from mlflow_lime.checks.id_like import ID_LIKE
 from mlflow_lime.checks.image_region import IMAGE_REGION
+from mlflow_lime.checks.inside import ADDS_UP, DISAGREE, REFUSED
 from mlflow_lime.checks.leak import LEAK
 from mlflow_lime.checks.low_fidelity import LOW_FIDELITY
 from mlflow_lime.checks.new_reason import NEW_REASON
@@ -38,6 +39,9 @@ CHECKS: tuple[Check, ...] = (
     DRIFTED,
     NEW_REASON,
     GENERALISATION,
+    DISAGREE,
+    ADDS_UP,
+    REFUSED,
 )
 """Our own checks, in the order of their codes."""
 

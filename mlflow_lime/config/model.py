@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr
 
+from mlflow_lime.config.deep import DeepSection
 from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
 from mlflow_lime.config.engine import EngineSection, PredictionSection
 from mlflow_lime.config.judging import (
@@ -49,6 +50,7 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "gate": True,
     "report": True,
     "engine": True,
+    "deep": True,
     "text": {"sparse": True},
 }
 """Keys that do not decide which numbers come out for pinned instances.
@@ -174,6 +176,10 @@ class Config(Section):
     metrics: MetricsSection = Field(
         default_factory=MetricsSection,
         description="What else is measured of each explanation, and what of all together.",
+    )
+    deep: DeepSection = Field(
+        default_factory=DeepSection,
+        description="Methods that look inside a neural network, beside LIME on the same parts.",
     )
     compare: CompareSection = Field(
         default_factory=CompareSection,

@@ -121,6 +121,14 @@ class Domain(Protocol):
         """Return a hash of each row, so that equal rows are predicted once; None if rare."""
         ...
 
+    def element_parts(self, subject: Subject) -> NDArray[np.intp]:
+        """Return the part of each element of what the model reads of an instance, -1 for none.
+
+        The shape is that of the input: columns, or pixels, or time and features; of a text, its
+        characters.
+        """
+        ...
+
     def row_bytes(self, subject: Subject) -> int:
         """Return the approximate size of one perturbed input."""
         ...

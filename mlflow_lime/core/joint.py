@@ -269,6 +269,28 @@ class JointDomain:
             total = own if total is None else total * _MIXER + own
         return total
 
+    def element_parts(self, subject: Subject) -> NDArray[np.intp]:
+        """Return the part of each element of the only column, or of each column of a frame.
+
+        Raises
+        ------
+        DataError
+            If texts or images lie beside other columns.
+        """
+        if self.only is not None:
+            return self.only.element_parts(subject.content[0])
+        found: dict[Hashable, int] = {}
+        before = 0
+        for child, own in zip(self.children, subject.content, strict=True):
+            parts = child.domain.element_parts(own).ravel()
+            if child.single or len(parts) != len(child.columns):
+                msg = f"column {child.name!r} holds texts or images beside other columns"
+                raise DataError(msg)
+            moved = np.where(parts >= 0, parts + before, -1).tolist()
+            found.update(zip(child.columns, moved, strict=True))
+            before += len(own.parts)
+        return np.array([found[column] for column in self.columns], dtype=np.intp)
+
     def row_bytes(self, subject: Subject) -> int:
         """Return the approximate size of one perturbed row."""
         named = zip(self.children, subject.content, strict=True)

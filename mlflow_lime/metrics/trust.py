@@ -11,6 +11,7 @@ import numpy as np
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.errors import DataError, shorten
 from mlflow_lime.metrics.aggregate import aggregated, finite, instance_values
+from mlflow_lime.metrics.agreement import AGREEMENT
 from mlflow_lime.metrics.intervals import expanded_levels, interval, resamples
 from mlflow_lime.metrics.realism import Realism
 
@@ -47,6 +48,7 @@ TRUST: dict[str, str] = {
     "sensitivity": (
         "largest relative change of the weights over slightly changed copies, mean over instances"
     ),
+    **AGREEMENT,
     "trust_rows": "rows that the model was asked for by the metrics of trust",
 }
 """Aggregates beside those of `mlflow_lime.metrics.aggregate.AGGREGATES`: name and meaning."""

@@ -13,6 +13,7 @@ from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.stored import StoredOutcomes
 from mlflow_lime.errors import ModelError
+from mlflow_lime.metrics.attributions import Attributions
 from mlflow_lime.metrics.importance import importance_table
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.facts import InstanceFacts
@@ -50,6 +51,8 @@ class Answers:
     shown : Shown or None
         The instances of a large set that are shown one by one, and measured; None where all are,
         and before `sampled`.
+    attributions : Attributions or None
+        What methods that look inside a network make of the instances; None where there is none.
     """
 
     questions: Questions
@@ -57,6 +60,7 @@ class Answers:
     failed: tuple[FailedExplanation, ...]
     trust: Trust | None = None
     shown: Shown | None = None
+    attributions: Attributions | None = None
 
     @classmethod
     def of(cls, questions: Questions, outcomes: Iterable[Outcome] | StoredOutcomes) -> Self:
@@ -82,7 +86,7 @@ class Answers:
         Of a large set, the subjects of the instances that are shown are enough.
         """
         answers = self.sampled(config) if self.shown is None else self
-        trust = measure_trust(
+        trust, attributions = measure_trust(
             answers.questions,
             answers.explanations,
             answers.failed,
@@ -90,7 +94,7 @@ class Answers:
             shown=answers.shown,
             progress=progress,
         )
-        return replace(answers, trust=trust)
+        return replace(answers, trust=trust, attributions=attributions)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -158,6 +162,7 @@ class Answers:
                 recipe=recipe,
                 facts=facts,
                 trust=self.trust,
+                attributions=self.attributions,
                 importance=self._importance(facts),
                 wanted=_wanted(config, answers.shown),
             )

@@ -16,6 +16,7 @@ from mlflow_lime.compare.drift import Drift
 from mlflow_lime.config import Config
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.errors import DataError, MlflowLimeError, shorten
+from mlflow_lime.metrics.attributions import Attributions
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.findings import findings_items
 from mlflow_lime.report.items import File, Item, Metric
@@ -159,6 +160,7 @@ class _Case:
                 if name.startswith(names.PREFIX)
             },
             trust=self._trust(),
+            attributions=self._attributions(),
             target=self.config.data.target,
             drift=drift,
             train_explanations=self._train(reference),
@@ -191,6 +193,14 @@ class _Case:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             self.absent["trust"] = f"{names.TRUST_FILE} cannot be read: {type(error).__name__}"
             return {}
+
+    def _attributions(self) -> Attributions | None:
+        text = LoggedFiles(self.review.run, self.client).text(names.ATTRIBUTIONS_FILE)
+        try:
+            return None if text is None else Attributions.from_json(text)
+        except MlflowLimeError as error:
+            self.absent["attributions"] = f"{names.ATTRIBUTIONS_FILE} cannot be read: {error}"
+            return None
 
     def _train(self, reference: ReferenceSet | None) -> tuple[Explanation, ...] | None:
         """Return explanations of training rows: those that are logged, or new ones."""

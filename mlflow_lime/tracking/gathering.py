@@ -12,6 +12,7 @@ from mlflow.entities import Run
 from mlflow_lime import names
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.errors import MlflowLimeError, shorten
+from mlflow_lime.metrics.attributions import Attributions
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.drift_items import read_drift_json
 from mlflow_lime.report.facts import InstanceFacts
@@ -114,6 +115,7 @@ def _side(
         facts=facts,
         metrics=_metrics(reviewed, client),
         trust=logged.read(names.TRUST_FILE, Trust.from_json),
+        attributions=logged.read(names.ATTRIBUTIONS_FILE, Attributions.from_json),
         provenance=_provenance(reviewed, explanations, told),
         config_text=logged.read(names.CONFIG_FILE, str) or "",
         notes=tuple(map(str, told.get("notes", ()))),

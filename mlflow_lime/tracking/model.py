@@ -153,6 +153,7 @@ def _settle(
         labels=False if logits else plan.labels,
         logits=logits,
         signature=source.signature,
+        model=source.model,
     )
 
 

@@ -46,6 +46,8 @@ class ScoringFunction:
         Whether it gives logits, which are turned into probabilities.
     signature : ModelSignature or None
         Signature that the model was logged with.
+    model : object
+        The loaded model; None where a function that does not need it gives the scores.
     """
 
     mode: str
@@ -58,6 +60,7 @@ class ScoringFunction:
     labels: bool | None = field(default=None, repr=False)
     logits: bool = False
     signature: ModelSignature | None = field(default=None, repr=False)
+    model: Any = field(default=None, repr=False)
 
     @property
     def columns(self) -> tuple[str, ...] | None:

@@ -10,11 +10,14 @@ from mlflow_lime.config.judging import MetricsSection
 from mlflow_lime.core.domain import Subject
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.metrics.agreement import agreement
+from mlflow_lime.metrics.attributions import Attributions
 from mlflow_lime.metrics.faithfulness import faithfulness, rows_needed
 from mlflow_lime.metrics.realism import Realism, realism
 from mlflow_lime.metrics.sensitivity import sensitivity
 from mlflow_lime.metrics.trust import Trust, summarise
 from mlflow_lime.report.shown import Shown
+from mlflow_lime.tracking.attribution_step import look_inside
 from mlflow_lime.tracking.questions import Questions
 
 __all__ = ["measure_trust"]
@@ -31,8 +34,10 @@ def measure_trust(
     *,
     shown: Shown | None = None,
     progress: bool | None = False,
-) -> Trust:
-    """Return the metrics of trust; what cannot be measured is a note.
+) -> tuple[Trust, Attributions | None]:
+    """Return the metrics of trust, and what methods that look inside a network make of instances.
+
+    What cannot be measured is a note.
 
     Parameters
     ----------
@@ -52,12 +57,13 @@ def measure_trust(
     step = _Step(questions, looked_at, chosen)
     if shown is not None and (chosen.faithfulness or chosen.realism or chosen.sensitivity):
         step.look_at_shown()
+    attributions = look_inside(step.questions, looked_at)
     questions = step.questions
     before = questions.explainer.predictor.counter.rows
     measured: list[Values] = []
     real = Realism()
     disable = None if progress is None else not progress
-    with tqdm(total=3, unit="metric", desc="LIME metrics", disable=disable) as bar:
+    with tqdm(total=4, unit="metric", desc="LIME metrics", disable=disable) as bar:
         if chosen.faithfulness and questions.explainer.domain.masked:
             measured.append(step.attempt("faithfulness", step.faithfulness, {}))
         bar.update()
@@ -67,7 +73,10 @@ def measure_trust(
         if chosen.sensitivity:
             measured.append(step.attempt("sensitivity", step.sensitivity, {}))
         bar.update()
-    return summarise(
+        if attributions is not None:
+            measured.append(step.attempt("agreement", lambda: step.agreement(attributions), {}))
+        bar.update()
+    trust = summarise(
         explanations,
         failed,
         shown=looked_at,
@@ -76,6 +85,7 @@ def measure_trust(
         rows=questions.explainer.predictor.counter.rows - before,
         notes=step.notes,
     )
+    return trust, attributions
 
 
 @dataclass(slots=True, eq=False)
@@ -132,6 +142,17 @@ class _Step:
         found = sensitivity(self.explainer, self.pairs, copies=copies)
         self._note_missing("sensitivity", found)
         return found
+
+    def agreement(self, attributions: Attributions) -> Values:
+        chosen = self.chosen
+        by_key = {subject.key: subject for subject in self.questions.subjects}
+        options = {"top": chosen.top, "draws": chosen.draws, "steps": chosen.steps}
+        needed = sum(rows_needed(subject, **options) for _, subject in self.pairs)
+        curves = chosen.faithfulness and self.explainer.domain.masked and bool(needed)
+        if curves and self._is_spent("agreement", needed * len(attributions.methods)):
+            curves = False
+        pairs = [(item, by_key.get(item.key)) for item in self.looked_at]
+        return agreement(self.explainer, pairs, attributions, curves=curves, **options)
 
     def realism(self) -> Realism:
         return realism(self.explainer, [subject for _, subject in self.pairs])

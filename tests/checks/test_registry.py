@@ -22,7 +22,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "checks"
 
 def test_codes_are_in_order_and_each_has_a_page():
     codes = [check.code for check in CHECKS]
-    assert codes == [f"LIM{number:03d}" for number in range(1, 14)]
+    assert codes == [f"LIM{number:03d}" for number in range(1, 17)]
     assert {path.stem for path in PAGES.glob("LIM*.md")} == set(codes)
     for check in CHECKS:
         assert check.page == f"docs/checks/{check.code}.md"
@@ -178,15 +178,15 @@ def test_a_broken_plugin_is_skipped_with_its_name(plugins, name, says):
     (found,) = broken
     assert (found.state, found.title) == ("skipped", f"plugin {name!r}")
     assert says in found.reason
-    assert len(checks) == 14
+    assert len(checks) == 17
     states = [item.state for item in run_checks(Evidence(), muted=["XYZ999"])]
-    assert len(states) == 15
+    assert len(states) == 18
 
 
 def test_a_plugin_that_is_installed_twice_counts_once(plugins):
     plugins("MINE", "make")
     checks, broken = known_checks()
-    assert len(checks) == 14
+    assert len(checks) == 17
     assert "taken by 'Mine'" in broken[0].reason
 
 

@@ -324,6 +324,19 @@ class MaskedImage:
             return None
         return np.concatenate([_fingerprints(subject, block.masks) for subject, block in draws])
 
+    def element_parts(self, subject: Subject) -> NDArray[np.intp]:
+        """Return the part of each pixel and channel, -1 where untestable, in the image's shape.
+
+        Raises
+        ------
+        DataError
+            If the image cannot be used.
+        """
+        picture = _picture(subject)
+        places = picture.places.astype(np.intp).reshape(1, -1, 1)
+        cell = picture.cell
+        return np.broadcast_to(places, cell.split).reshape(cell.pixels.shape)
+
     # What the core asks for
 
     def row_bytes(self, subject: Subject) -> int:

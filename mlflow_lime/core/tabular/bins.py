@@ -188,6 +188,10 @@ class BinnedTable:
         """Return None: a pool is predicted once anyway."""
         return None
 
+    def element_parts(self, subject: Subject) -> NDArray[np.intp]:
+        """Return the part of each column, shape (n_columns,)."""
+        return self.table.part_of_column
+
     def row_bytes(self, subject: Subject) -> int:
         """Return the approximate size of one row."""
         return 12 * len(self.table.columns) + 2 * len(self.table.parts)

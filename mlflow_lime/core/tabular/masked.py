@@ -171,6 +171,10 @@ class MaskedTable:
             pieces.append(total)
         return np.concatenate(pieces)
 
+    def element_parts(self, subject: Subject) -> NDArray[np.intp]:
+        """Return the part of each column, shape (n_columns,)."""
+        return self.table.part_of_column
+
     def row_bytes(self, subject: Subject) -> int:
         """Return the approximate size of one perturbed row."""
         return 12 * len(self.table.columns) + 3 * len(self.table.parts)

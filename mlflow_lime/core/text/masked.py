@@ -262,6 +262,15 @@ class MaskedText:
         """
         return np.concatenate([_hashes(subject.digest, block.masks) for subject, block in draws])
 
+    def element_parts(self, subject: Subject) -> NDArray[np.intp]:
+        """Return the part of each character, -1 between the parts, shape (n_characters,)."""
+        found = np.full(len(subject.content.text), -1, dtype=np.intp)
+        for content in subject.shown:
+            if isinstance(content, TextContent):
+                for start, end, part in content.spans.tolist():
+                    found[start:end] = part
+        return found
+
     def row_bytes(self, subject: Subject) -> int:
         """Return the approximate size of one perturbed input and its mask."""
         if not isinstance(subject.content, _Text):

@@ -7,6 +7,7 @@ from mlflow_lime import names
 from mlflow_lime.checks.check import Outcome
 from mlflow_lime.compare.drift import Drift
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.metrics.attributions import Attributions
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.facts import InstanceFacts
 
@@ -29,6 +30,8 @@ class Side:
         ``lime/partial_r2``, ``accuracy_score``.
     trust : Trust or None
         What was measured of the explanations, with intervals.
+    attributions : Attributions or None
+        What methods that look inside the network make of the instances.
     provenance : mapping of str to str
         How it came about, for the foot of the page: run, reference set, configuration, versions.
     config_text : str
@@ -45,6 +48,7 @@ class Side:
     facts: InstanceFacts = field(default_factory=InstanceFacts)
     metrics: Mapping[str, float] = field(default_factory=dict)
     trust: Trust | None = None
+    attributions: Attributions | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     config_text: str = ""
     notes: tuple[str, ...] = ()

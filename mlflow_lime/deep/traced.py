@@ -1,0 +1,491 @@
+"""A network as a graph of layers that DeepLIFT and relevance propagation can hook."""
+
+import operator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
+
+from mlflow_lime.deep.layers import Elementwise, Maximum, Pooling, pass_through, split_sum
+from mlflow_lime.deep.operations import (
+    ACTIVATIONS,
+    AFFINE,
+    CURVES,
+    MAXIMA,
+    POOLINGS,
+    RESHAPING,
+    name_of,
+    why_refused,
+)
+from mlflow_lime.errors import ModelError, shorten
+
+__all__ = ["METHODS", "Traced", "trace"]
+
+METHODS: Final = ("deeplift", "lrp")
+"""Methods that look inside a network."""
+
+_HEADS: Final = {
+    "softmax": "softmax",
+    "_softmax": "softmax",
+    "log_softmax": "softmax",
+    "_log_softmax": "softmax",
+    "sigmoid": "sigmoid",
+}
+_CONVOLUTIONS: Final = {
+    f"conv{'_transpose' * transposed}{dims}d": getattr(nn, f"Conv{'Transpose' * transposed}{dims}d")
+    for transposed in (False, True)
+    for dims in (1, 2, 3)
+}
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traced:
+    """A network, rebuilt for each method from what happens in its forward pass.
+
+    Attributes
+    ----------
+    graphs : dict of str to GraphModule
+        By method, those that can look through every layer: from inputs, or from the vectors of
+        tokens and the tokens themselves, to outputs before the last softmax or sigmoid.
+    refused : dict of str to tuple of str
+        By method, the layers that it cannot look through, each with the reason.
+    embed : GraphModule or None
+        From tokens to their vectors, where the inputs are tokens.
+    head : {"none", "softmax", "sigmoid"}
+        What the network does with its outputs in the end, and the graphs do not.
+    row_bytes : int
+        What the activations of one instance take.
+    """
+
+    graphs: dict[str, fx.GraphModule]
+    refused: dict[str, tuple[str, ...]]
+    embed: fx.GraphModule | None
+    head: str
+    row_bytes: int
+
+
+def trace(module: nn.Module, inputs: Tensor) -> Traced:
+    """Look at what a network does with its inputs.
+
+    Parameters
+    ----------
+    module : Module
+        In evaluation mode, without side effects; it returns one tensor.
+    inputs : Tensor, shape (n_rows, ...)
+        At least two instances. Tokens where they are integers.
+
+    Raises
+    ------
+    ModelError
+        If its forward pass cannot be traced, or returns something else than one tensor.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2), nn.Softmax(dim=1))
+    >>> found = trace(network.eval(), torch.zeros(2, 3))
+    >>> found.head, sorted(found.graphs), found.refused
+    ('softmax', ['deeplift', 'lrp'], {})
+    """
+    batch = torch.export.Dim.AUTO
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(module, (inputs,), dynamic_shapes=({0: batch},))
+        rebuilt = {method: _Rebuilt(program.module(), method, inputs) for method in METHODS}
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a stranger's forward pass and the tracing of it raise
+        reason = shorten(str(error).strip().splitlines()[0] if str(error) else "", 200)
+        msg = (
+            f"the forward pass of {type(module).__name__} cannot be traced: "
+            f"{type(error).__name__}: {reason}; let deep.network name a function that returns a "
+            "module without branches on its values"
+        )
+        raise ModelError(msg) from error
+    found = rebuilt["deeplift"]
+    return Traced(
+        graphs={method: one.module for method, one in rebuilt.items() if not one.refused},
+        refused={method: tuple(one.refused) for method, one in rebuilt.items() if one.refused},
+        embed=found.embed,
+        head=found.head,
+        row_bytes=found.row_bytes,
+    )
+
+
+class _Rebuilt:
+    """The graph of a network on its way to one that a method can hook."""
+
+    def __init__(self, exported: nn.Module, method: str, inputs: Tensor) -> None:
+        graph: Any = exported.graph
+        graph.set_codegen(fx.graph.CodeGen())  # plain arguments, a plain result
+        self.module = fx.GraphModule(exported, graph)  # without the hooks that check inputs
+        self.graph = self.module.graph
+        self.method = method
+        self.refused: dict[str, None] = {}  # in the order of the graph, each once
+        self.embed: fx.GraphModule | None = None
+        self.active: set[fx.Node] = set()
+        self.layers: dict[fx.Node, nn.Module] = {}
+        self.row_bytes = 0
+        self._without_guards()
+        self.head = self._behead()
+        self._find_inputs(inputs)
+        for node in list(self.graph.nodes):
+            self._visit(node)
+        self.graph.eliminate_dead_code()
+        self.graph.lint()
+        self.module.recompile()
+
+    # What surrounds the layers
+
+    def _without_guards(self) -> None:
+        for node in list(self.graph.nodes):
+            if _is_check(node):
+                self.graph.erase_node(node)
+        for node in self.graph.nodes:
+            self._functional(node)
+        self.graph.eliminate_dead_code()
+
+    def _functional(self, node: fx.Node) -> None:
+        """Replace an operation that writes over its input by one that does not."""
+        target = node.target
+        if not isinstance(target, torch._ops.OpOverload) or not target._schema.is_mutable:
+            return
+        name = str(target.overloadpacket.__name__)
+        overloads = getattr(torch.ops.aten, name.removesuffix("_"), None)
+        if (
+            not name.endswith("_")
+            or target._overloadname not in getattr(overloads, "overloads", list)()
+        ):
+            return  # it is refused where it is visited
+        node.target = getattr(overloads, target._overloadname)
+        written: Any = node.args[0]
+        later = set(_after(node))
+        for user in list(written.users):
+            if user in later:
+                user.replace_input_with(written, node)
+
+    def _behead(self) -> str:
+        """Take the last softmax or sigmoid away, and return what it was."""
+        (output,) = (node for node in self.graph.nodes if node.op == "output")
+        returned = output.args[0]
+        if isinstance(returned, (tuple, list)) and len(returned) == 1:
+            returned = returned[0]
+        if not isinstance(returned, fx.Node) or not isinstance(returned.meta.get("val"), Tensor):
+            msg = (
+                "the network returns something else than one tensor; let deep.network name a "
+                "function that returns a module with one output"
+            )
+            raise ModelError(msg)
+        output.args = (returned,)
+        node = returned
+        while name_of(node.target) in RESHAPING and len(node.all_input_nodes) == 1:
+            node = node.all_input_nodes[0]
+        head = _HEADS.get(name_of(node.target), "none") if node.op == "call_function" else "none"
+        if head != "none":
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            self.graph.erase_node(node)
+        return head
+
+    def _find_inputs(self, inputs: Tensor) -> None:
+        """Note where attribution begins: at the input, or at the vectors of tokens."""
+        (given,) = (node for node in self.graph.nodes if node.op == "placeholder")
+        if inputs.is_floating_point():
+            self.active.add(given)
+            return
+        dependent = _dependents(given)
+        found = [
+            node
+            for node in self.graph.nodes
+            if name_of(node.target) == "embedding" and node.all_input_nodes[-1] in dependent
+        ]
+        if len(found) != 1:
+            names = ", ".join(_place(node) for node in found)
+            self._refuse(given, f"reads tokens by {len(found)} embedding layers ({names})")
+            return
+        self.embed = _up_to(self.module, found[0])
+        with self.graph.inserting_before(given):
+            vectors = self.graph.placeholder("vectors")
+        vectors.meta["val"] = found[0].meta["val"]
+        found[0].replace_all_uses_with(vectors)
+        self.graph.erase_node(found[0])
+        self.active.add(vectors)
+
+    # Layer by layer
+
+    def _visit(self, node: fx.Node) -> None:
+        if node.op != "call_function" or not self._depends(node):
+            return
+        value = node.meta.get("val")
+        if not isinstance(value, (Tensor, tuple, list)):
+            return  # a size
+        self.active.add(node)
+        self.row_bytes += _row_bytes(value)
+        name = name_of(node.target)
+        if "dropout" in name and node.args[-1] is True:
+            self._refuse(node, "is in training mode, so the output is random")
+        if name in RESHAPING and self._first_alone(node, several=name in ("cat", "stack")):
+            return
+        replacement = self._layer(node, name)
+        if replacement is None:
+            self._refuse(node, why_refused(name))
+
+    def _depends(self, node: fx.Node) -> bool:
+        return any(argument in self.active for argument in node.all_input_nodes)
+
+    def _first_alone(self, node: fx.Node, *, several: bool = False) -> bool:
+        """Return whether nothing but what an operation is applied to depends on the input."""
+        others = [n for n in _nodes(node.args[1:]) if n in self.active]
+        return several or not others
+
+    def _layer(self, node: fx.Node, name: str) -> fx.Node | None:
+        """Return what takes the place of a node; None where no rule fits."""
+        alone = self._first_alone(node) and node.args and node.args[0] in self.active
+        if name in AFFINE or not alone:
+            return self._sum_or_affine(node, name)
+        if name in ("linear", "addmm", "mm", "matmul") or name in _CONVOLUTIONS:
+            layer = self._weighted(node, name)
+            return None if layer is None else self._module(node, layer)
+        if name in ACTIVATIONS and self.method == "lrp":
+            return self._passing(node, node.args[0])
+        options = [self._constant(value) for value in node.args[1:]]
+        kwargs = {key: self._constant(value) for key, value in node.kwargs.items()}
+        if _nodes([*options, *kwargs.values()]):
+            return None
+        function: Any = node.target
+        if name in CURVES and self.method == "deeplift":
+            return self._module(node, Elementwise(function, options, kwargs))
+        if name in MAXIMA:
+            return self._first_of(self._module(node, Maximum(function, options, kwargs)))
+        if name in POOLINGS:
+            return self._module(node, Pooling(function, options, kwargs))
+        return None
+
+    def _sum_or_affine(self, node: fx.Node, name: str) -> fx.Node | None:
+        operands = [value for value in node.args if value in self.active]
+        if name in ("add", "sub") and len(operands) == 2:
+            return self._sum(node, name)
+        if name not in AFFINE or len(operands) != 1 or not node.args:
+            return None
+        if name == "div" and operands[0] is not node.args[0]:
+            return None
+        if name == "batch_norm":
+            if self._constant(node.args[5]) or node.args[3] is None:
+                return None  # statistics of the batch
+            fused = self._fused(node)
+            if fused is not None:
+                return fused
+        return node if self.method == "deeplift" else self._passing(node, operands[0])
+
+    def _sum(self, node: fx.Node, name: str) -> fx.Node | None:
+        if node.kwargs.get("alpha", 1) != 1:
+            return None
+        if self.method == "deeplift":
+            return node
+        left, right = node.args[0], node.args[1]
+        with self.graph.inserting_before(node):
+            if name == "sub":
+                negative = self.graph.call_function(operator.neg, (right,))
+                right = self.graph.call_function(pass_through, (right, negative))
+            return self._instead(node, self.graph.call_function(split_sum, (left, right)))
+
+    def _passing(self, node: fx.Node, operand: Any) -> fx.Node | None:
+        """Let relevance pass an operation on single elements."""
+        if _shape(operand) != _shape(node):
+            return None
+        with self.graph.inserting_after(node):
+            passing = self.graph.call_function(pass_through, (operand, node))
+        node.replace_all_uses_with(passing, delete_user_cb=lambda user: user is not passing)
+        passing.meta = dict(node.meta)
+        self.active.add(passing)
+        return passing
+
+    def _weighted(self, node: fx.Node, name: str) -> nn.Module | None:
+        """Return the layer that multiplies by weights, as a module of its own."""
+        args = [self._constant(value) for value in node.args]
+        if name in ("mm", "matmul"):
+            weight, bias, options = args[1], None, []
+            weight = weight.T if isinstance(weight, Tensor) and weight.ndim == 2 else None
+        else:
+            weight, bias, *options = [*args[1:], None][: max(2, len(args) - 1)]
+        if not isinstance(weight, Tensor) or isinstance(bias, fx.Node) or name == "addmm":
+            return None
+        if name not in _CONVOLUTIONS:
+            wide, narrow = weight.shape
+            layer: nn.Module = nn.Linear(narrow, wide, bias=bias is not None)
+        else:
+            layer = _convolution(name, weight, bias is not None, options)
+        layer.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        if bias is not None:
+            layer.bias = nn.Parameter(bias.detach(), requires_grad=False)
+        return layer
+
+    def _fused(self, node: fx.Node) -> fx.Node | None:
+        """Merge a batch normalisation into the layer before it, which nothing else reads."""
+        before: Any = node.args[0]
+        layer: Any = self.layers.get(before)
+        if layer is None or not hasattr(layer, "weight") or len(before.users) != 1:
+            return None
+        scale, shift, mean, variance = (self._constant(value) for value in node.args[1:5])
+        eps: Any = node.args[7]
+        if isinstance(layer, nn.Linear):
+            if len(_shape(before)) != 2:
+                return None  # the channels of a sequence are not the features of the layer
+            merged = fuse_linear_bn_weights(
+                layer.weight, layer.bias, mean, variance, eps, scale, shift
+            )
+        else:
+            transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
+            merged = fuse_conv_bn_weights(
+                layer.weight, layer.bias, mean, variance, eps, scale, shift, transposed
+            )
+        layer.weight, layer.bias = merged
+        return self._instead(node, before)
+
+    # Changing the graph
+
+    def _module(self, node: Any, layer: nn.Module) -> fx.Node:
+        name = f"layer_{len(self.layers)}"
+        self.module.add_submodule(name, layer)
+        with self.graph.inserting_before(node):
+            # A tensor of the layer's own: hooks on one that others read as well would meet.
+            own = self.graph.call_function(torch.ops.aten.alias.default, (node.args[0],))
+            own.meta = dict(node.args[0].meta)
+            new = self._instead(node, self.graph.call_module(name, (own,)))
+        self.layers[new] = layer
+        return new
+
+    def _instead(self, node: fx.Node, new: fx.Node) -> fx.Node:
+        if new is not node.args[0]:
+            new.meta = dict(node.meta)
+        node.replace_all_uses_with(new)
+        self.graph.erase_node(node)
+        self.active.add(new)
+        return new
+
+    def _first_of(self, node: fx.Node) -> fx.Node:
+        """Take the place of the first of several results; the others are positions."""
+        if isinstance(node.meta.get("val"), Tensor):
+            return node
+        for user in list(node.users):
+            if name_of(user.target) == "getitem" and user.args[1] == 0:
+                user.replace_all_uses_with(node)
+                node.meta["val"] = user.meta["val"]
+                self.graph.erase_node(user)
+        for user in list(node.users):
+            if isinstance(node.meta["val"], Tensor) and name_of(user.target) == "getitem":
+                self._refuse(user, "uses the positions of largest elements")
+        return node
+
+    def _constant(self, value: Any) -> Any:
+        """Return what a node that does not depend on any input holds; other values as they are."""
+        if isinstance(value, (list, tuple)):
+            return [self._constant(item) for item in value]
+        if not isinstance(value, fx.Node):
+            return value
+        if value.op == "get_attr":
+            return operator.attrgetter(str(value.target))(self.module)
+        known = [self._constant(item) for item in value.args]
+        if value.op != "call_function" or any(isinstance(k, fx.Node) for k in _flat(known)):
+            return value
+        kwargs = {key: self._constant(item) for key, item in value.kwargs.items()}
+        with torch.no_grad():
+            return value.target(*known, **kwargs)  # type: ignore[operator]
+
+    def _refuse(self, node: fx.Node, reason: str) -> None:
+        self.refused.setdefault(f"{_place(node)} {reason}")
+
+
+def _is_check(node: fx.Node) -> bool:
+    if node.op == "call_module" and str(node.target) == "_guards_fn":
+        return True
+    return name_of(node.target).lstrip("_") == "assert_tensor_metadata" and not node.users
+
+
+def _after(node: fx.Node) -> Iterator[fx.Node]:
+    while node.op != "output":
+        node = node.next
+        yield node
+
+
+def _dependents(node: fx.Node) -> set[fx.Node]:
+    found, waiting = {node}, [node]
+    while waiting:
+        for user in waiting.pop().users:
+            if user not in found:
+                found.add(user)
+                waiting.append(user)
+    return found
+
+
+def _up_to(module: fx.GraphModule, node: fx.Node) -> fx.GraphModule:
+    """Return the part of a graph that leads to a node."""
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for old in module.graph.nodes:
+        if old.op == "output":
+            continue
+        copies[old] = graph.node_copy(old, lambda n: copies[n])
+        if old is node:
+            break
+    graph.output(copies[node])
+    graph.eliminate_dead_code()
+    return fx.GraphModule(module, graph)
+
+
+def _convolution(name: str, weight: Tensor, bias: bool, options: list[Any]) -> nn.Module:
+    """Return a convolution without its weights."""
+    transposed = "transpose" in name
+    known: dict[str, Any] = {"stride": 1, "padding": 0}
+    order = ["stride", "padding"]
+    order += ["output_padding", "groups", "dilation"] if transposed else ["dilation", "groups"]
+    known.update(zip(order, options, strict=False))
+    for key in ("stride", "padding", "output_padding", "dilation"):
+        if isinstance(known.get(key), list):
+            known[key] = tuple(known[key])
+    groups = known.get("groups", 1)
+    wide, narrow = weight.shape[0], weight.shape[1] * groups
+    channels = (wide, narrow) if transposed else (narrow, wide)
+    build: Callable[..., nn.Module] = _CONVOLUTIONS[name]
+    return build(*channels, tuple(weight.shape[2:]), bias=bias, **known)
+
+
+def _nodes(values: Iterable[Any]) -> list[fx.Node]:
+    return [value for value in _flat(values) if isinstance(value, fx.Node)]
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def _shape(node: Any) -> tuple[Any, ...]:
+    value = node.meta.get("val") if isinstance(node, fx.Node) else None
+    return tuple(value.shape) if isinstance(value, Tensor) else ()
+
+
+def _row_bytes(value: Any) -> int:
+    """Return the bytes of one instance's share of a value."""
+    if not isinstance(value, Tensor):
+        return 0
+    sizes = [int(size) for size in value.shape[1:] if isinstance(size, int)]
+    size = _FLOAT_BYTES
+    for one in sizes:
+        size *= one
+    return size
+
+
+def _place(node: fx.Node) -> str:
+    """Return the layer that a node belongs to, as its module calls it, and the operation."""
+    name = name_of(node.target) if node.op == "call_function" else "input"
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = str(stack[-1][0]) if stack else ""
+    known = path and "empty_nn_module_stack" not in path
+    return f"{shorten(path, 60)} ({name})" if known else f"forward ({name})"

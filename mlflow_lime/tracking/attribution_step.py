@@ -1,0 +1,321 @@
+"""DeepLIFT and relevance propagation of a review: after LIME, on its parts, never its failure."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlflow_lime.config import Config
+from mlflow_lime.core.domain import Domain, Subject
+from mlflow_lime.core.explanation import Explanation
+from mlflow_lime.core.joint import JointDomain
+from mlflow_lime.core.masks import MaskBlock, mask_block
+from mlflow_lime.core.seeds import instance_seed
+from mlflow_lime.errors import MlflowLimeError, shorten
+from mlflow_lime.metrics.attributions import METHOD_NAMES, Attribution, Attributions
+from mlflow_lime.tracking.networks import NotApplicableError, find_network
+from mlflow_lime.tracking.questions import Questions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mlflow_lime.deep.inside import Attributed, Encoded, Inside
+
+__all__ = ["look_inside"]
+
+BACKGROUND_ROWS: Final = 256
+"""Rows of the background whose mean is a baseline."""
+
+ABSENT_ROWS: Final = 32
+"""Rows over which an instance with every part absent is averaged, where absence is random."""
+
+_USUAL: Final = {"table": "mean", "text": "zero"}
+"""Baselines by what the instances are; what LIME puts in the place of all parts otherwise."""
+
+_logger = logging.getLogger(__name__)
+
+
+def look_inside(questions: Questions, explanations: Sequence[Explanation]) -> Attributions | None:
+    """Return what methods that look inside the network make of instances.
+
+    Parameters
+    ----------
+    questions : Questions
+        What was asked; only instances that it holds cut into parts are looked at.
+    explanations : sequence of Explanation
+        Those of LIME.
+
+    Returns
+    -------
+    Attributions or None
+        None where the methods are switched off, or the model is no neural network. What cannot be
+        done is said in it, and never raised.
+    """
+    config = questions.config
+    if config.deep.methods == "none" or not explanations:
+        return None
+    by_key = {subject.key: subject for subject in questions.subjects}
+    pairs = [(item, by_key[item.key]) for item in explanations if item.key in by_key]
+    if not pairs:
+        return None
+    asked = config.deep.methods != "auto"
+    try:
+        return _Look(questions, pairs, config).attributions()
+    except NotApplicableError as error:
+        return Attributions(why_not=str(error)) if asked or error.network else None
+    except MlflowLimeError as error:
+        return _failed(shorten(str(error), 400), config)
+    except Exception as error:  # a network may do anything; its text may hold values of the data
+        _logger.debug("looking inside the network failed", exc_info=True)
+        return _failed(f"looking inside the network raised {type(error).__name__}", config)
+
+
+def _failed(why: str, config: Config) -> Attributions:
+    return Attributions(refused=dict.fromkeys(_wanted(config), (why,)), why_not=why)
+
+
+def _wanted(config: Config) -> tuple[str, ...]:
+    chosen = config.deep.methods
+    return tuple(METHOD_NAMES) if isinstance(chosen, str) else tuple(chosen)
+
+
+@dataclass(slots=True, eq=False)
+class _Look:
+    """Instances of one version, and the network that is looked into."""
+
+    questions: Questions
+    pairs: Sequence[tuple[Explanation, Subject]]
+    config: Config
+
+    @property
+    def domain(self) -> Domain:
+        return self.questions.explainer.domain
+
+    @property
+    def subjects(self) -> list[Subject]:
+        return [subject for _, subject in self.pairs]
+
+    def attributions(self) -> Attributions:
+        from mlflow_lime.deep.inside import Inside
+
+        chosen = self.config.deep
+        scorer = self.questions.scorer
+        inputs = self._inputs(self.domain.originals(self.subjects))
+        background = self._inputs(self._absent_rows(self.subjects[0], BACKGROUND_ROWS))
+        network = find_network(scorer.model, self.config, background)
+        wanted = _wanted(self.config)
+        with _undisturbed():
+            inside = Inside(network, inputs, device=chosen.device)
+            refused = {name: inside.traced.refused.get(name, ()) for name in wanted}
+            refused = {name: layers for name, layers in refused.items() if layers}
+            usable = [name for name in METHOD_NAMES if name in wanted and name not in refused]
+            if not usable:
+                return Attributions(refused=refused, why_not=_refusals(refused))
+            encoded = inside.encode(inputs)
+            unit = self._unit(inside, encoded)
+            starts, told = self._baselines(inside, encoded, background)
+            found = self._by_method(inside, encoded, usable, starts)
+        owners = self._owners(inside, inputs, tuple(found[usable[0]].values.shape[1:]))
+        return Attributions(
+            instances={
+                item.key: {name: _of(item, found[name], i, owners[i]) for name in usable}
+                for i, (item, _) in enumerate(self.pairs)
+            },
+            settings=self._settings(usable, told),
+            unit=unit,
+            refused=refused,
+        )
+
+    # What the network is given
+
+    def _inputs(self, rows: Any) -> Any:
+        """Return rows as the model reads them."""
+        return self.questions.scorer.caster(rows)
+
+    def _absent_rows(self, subject: Subject, n_rows: int) -> Any:
+        """Return an instance with every part absent, as often as absence is random."""
+        n_rows = n_rows if subject.n_draws else 1
+        masks = np.zeros((n_rows, subject.n_active), dtype=np.uint8)
+        levels = np.empty((n_rows, 0), dtype=np.uint16)
+        if subject.n_draws:
+            levels = mask_block(
+                "stratified",
+                law="uniform_count",
+                n_parts=0,
+                n_draws=subject.n_draws,
+                n_rows=n_rows,
+                seed=instance_seed(self.config.seed, subject.digest),
+            ).levels
+        return self.domain.perturb([(subject, MaskBlock(masks, levels, np.ones(n_rows)))])
+
+    def _unit(self, inside: "Inside", encoded: "Encoded") -> str:
+        scores = np.stack([item.scores for item, _ in self.pairs])
+        return inside.unit(inside.outputs(encoded), scores, mode=self.questions.explainer.mode)
+
+    def _baselines(
+        self, inside: "Inside", encoded: "Encoded", background: Any
+    ) -> "tuple[list[Tensor], str]":
+        """Return what instances are compared with, and that in words."""
+        from mlflow_lime.deep.baselines import baselines_of
+
+        kind: str = self.config.deep.baseline
+        if kind == "auto":
+            kind = _USUAL.get(self._kind(), "absent")
+        drawn = bool(self.subjects[0].n_draws)
+        rows = None
+        if kind in ("mean", "samples"):
+            rows = (inside.encode(background) if drawn else encoded).values
+        absent = self._absent(inside) if kind == "absent" else None
+        found = baselines_of(
+            kind,
+            encoded.values,
+            background=rows,
+            absent=absent,
+            samples=self.config.deep.samples,
+        )
+        whose = "background" if drawn else "reference set"
+        words = {
+            "mean": f"mean of the {whose}",
+            "samples": f"{len(found)} rows of the {whose}, averaged",
+            "absent": "every part absent, as for LIME",
+        }
+        return found, words.get(kind, kind)
+
+    def _absent(self, inside: "Inside") -> "Tensor":
+        """Return each instance with every part absent, as the network reads it."""
+        import torch
+
+        rows = [
+            inside.encode(self._inputs(self._absent_rows(subject, ABSENT_ROWS))).values
+            for subject in self.subjects
+        ]
+        return torch.stack([one.double().mean(dim=0).to(one) for one in rows])
+
+    def _kind(self) -> str:
+        domain = self.domain
+        known = domain.only if isinstance(domain, JointDomain) else domain
+        recipe = known.recipe() if known is not None else {"domain": "table"}
+        kind = str(recipe.get("domain", "table"))
+        return kind if kind in ("text", "image", "sequence") else "table"
+
+    # What the methods make of it
+
+    def _by_method(
+        self,
+        inside: "Inside",
+        encoded: "Encoded",
+        usable: Sequence[str],
+        starts: "Sequence[Tensor]",
+    ) -> "Mapping[str, Attributed]":
+        import torch
+
+        from mlflow_lime.deep.target import contrast
+
+        n_outputs = int(inside.outputs(encoded.rows(slice(0, 1))).shape[1])
+        mode, head = self.questions.explainer.mode, inside.traced.head
+        contrasts = np.stack(
+            [
+                contrast(n_outputs, item.labels[0].index, mode=mode, head=head)
+                for item, _ in self.pairs
+            ]
+        )
+        found = {}
+        if "deeplift" in usable:
+            found["deeplift"] = inside.deeplift(encoded, starts, contrasts)
+        if "lrp" in usable:
+            start = None
+            if self.config.deep.start == "baseline":
+                start = torch.stack(list(starts)).mean(dim=0)
+            found["lrp"] = inside.relevance(
+                encoded, contrasts, rule=self.config.deep.rule, baseline=start
+            )
+        return found
+
+    def _settings(self, usable: Sequence[str], baseline: str) -> dict[str, str]:
+        chosen = self.config.deep
+        start = baseline if chosen.start == "baseline" else "zero"
+        told = {
+            "deeplift": f"rescale rule; baseline: {baseline}",
+            "lrp": f"rule: {chosen.rule}; departures from: {start}",
+        }
+        return {name: told[name] for name in usable}
+
+    def _owners(
+        self, inside: "Inside", inputs: Any, shape: tuple[int, ...]
+    ) -> list[NDArray[np.integer]]:
+        """Return, for each instance, the part of each element that the network reads."""
+        from mlflow_lime.deep.parts import aligned, token_parts
+
+        network = inside.network
+        if network.spans is not None:
+            texts = [_text_of(subject) for subject in self.subjects]
+            spans = network.spans(texts)
+            return [
+                token_parts(self.domain.element_parts(subject), list(own), shape[0])
+                for subject, own in zip(self.subjects, spans, strict=True)
+            ]
+        order = self._order(inputs)
+        found: list[NDArray[np.integer]] = []
+        for subject in self.subjects:
+            parts = self.domain.element_parts(subject)
+            if order is not None and parts.shape == order.shape:
+                parts = parts[order]
+            if network.columns is not None and parts.ndim == 1:
+                parts = np.append(parts, -1)[network.columns]
+            found.append(aligned(parts, shape))
+        return found
+
+    def _order(self, inputs: Any) -> NDArray[np.intp] | None:
+        """Return the place of each column that the model reads among those of the domain."""
+        rows = self.domain.originals(self.subjects[:1])
+        names = list(inputs.columns) if isinstance(inputs, pd.DataFrame) else None
+        names = names or (list(self.questions.scorer.columns or ()) or None)
+        if not isinstance(rows, pd.DataFrame) or names is None:
+            return None
+        places = {column: i for i, column in enumerate(rows.columns)}
+        if any(name not in places for name in names) or len(names) != len(places):
+            return None
+        return np.array([places[name] for name in names], dtype=np.intp)
+
+
+def _of(
+    item: Explanation, found: "Attributed", place: int, owners: NDArray[np.integer]
+) -> Attribution:
+    """Return what a method makes of an instance, summed over the parts of its explanation."""
+    from mlflow_lime.deep.parts import summed
+
+    values, rest = summed(found.values[place], owners, len(item.parts))
+    return Attribution(
+        label=item.labels[0].label,
+        values=values,
+        rest=rest,
+        output=float(found.outputs[place]),
+        missing=float(found.missing[place]),
+        biases=float(found.biases[place]),
+    )
+
+
+def _text_of(subject: Subject) -> str:
+    content = subject.content[0] if isinstance(subject.content, tuple) else subject.content
+    return str(content.content.text if isinstance(content, Subject) else content.text)
+
+
+def _refusals(refused: Mapping[str, Sequence[str]]) -> str:
+    """Return why no method can be applied, in words."""
+    layers = list(dict.fromkeys(layer for found in refused.values() for layer in found))
+    more = f", and {len(layers) - 3} more" if len(layers) > 3 else ""
+    return f"the network has layers that cannot be looked through: {'; '.join(layers[:3])}{more}"
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Leave the user's random numbers of torch as they are."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        yield
