@@ -1,22 +1,21 @@
 """The picture of one explanation, made to be read first as a small thumbnail."""
 
-import io
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
 from mlflow_lime.report.content_views import numbered_parts
-from mlflow_lime.report.fonts import PLAIN, font, wrap
+from mlflow_lime.report.fonts import wrap
 from mlflow_lime.report.image_panel import draw_images, panel_height
 from mlflow_lime.report.overview import draw_overview
+from mlflow_lime.report.paper import Paper
+from mlflow_lime.report.raster import Raster
+from mlflow_lime.report.svg import AGAINST_INK
 from mlflow_lime.report.wording import (
     AGAINST,
     TOWARDS,
@@ -31,13 +30,22 @@ from mlflow_lime.report.wording import (
     signed,
 )
 
-__all__ = ["draw_explanation", "draw_overview", "figure_png"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-_SIDE = 700  # pixels, at 100 dots per inch
+__all__ = ["draw_explanation", "draw_overview", "explanation_png"]
+
+_SIDE = 700  # pixels
 _LEFT, _RIGHT = 266, 584  # the bars' room; part names stand to the left, weights to the right
+_MIDDLE, _HALF = (_LEFT + _RIGHT) / 2, (_RIGHT - _LEFT) / 2
 _FOOT = 78  # room for the scale under the bars
-_ROW = 44  # of a bar under images; without them, the bars fill the picture
-_INK, _GREY, _WARNING = "#1b1f24", "#5b6670", "#a3430f"
+_ROW, _TALLEST = 44, 74  # a bar's row under images; without them, the bars fill the picture
+_THICK = 3  # of an interval
+_LINE = 1.2  # from one line of a name to the next, in sizes of its letters
+_RAISED = 0.36  # from the middle of letters down to their base line, in their size
+_INK, _GREY, _FAINT, _WARNING = "#1b1f24", "#5b6670", "#e3e7ea", "#a3430f"
+_ROUND = (0.8, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
+"""What the numbers at the scale are, times a power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,10 @@ class _Bars:
     rest: float
     """Largest absolute weight that is not drawn."""
 
+    def x(self, weight: float) -> float:
+        """Return the pixel of a weight; an end of the axis where the weight lies beyond."""
+        return _MIDDLE + _HALF * max(-1.0, min(1.0, weight / self.limit))
+
 
 def draw_explanation(
     explanation: Explanation,
@@ -62,7 +74,7 @@ def draw_explanation(
     *,
     top: int = 10,
     limit: float | None = None,
-) -> Figure:
+) -> "Figure":
     """Draw the heaviest weights of a surrogate with their intervals.
 
     Images stand above the bars: the overlay, and the map of all weights.
@@ -83,35 +95,65 @@ def draw_explanation(
     -------
     matplotlib.figure.Figure
         700 pixels wide, free of pyplot state. 700 pixels high without images; taller with them.
+        Its only axes are the whole picture, in pixels from the top left corner.
     """
-    bars = _choose(explanation, label_explanation, top=top, limit=limit)
+    from mlflow_lime.report.sheet import Sheet
+
+    sheet = Sheet.blank(_SIDE, _height(explanation, top))
+    _draw(sheet, explanation, label_explanation, top=top, limit=limit)
+    return sheet.figure
+
+
+def explanation_png(
+    explanation: Explanation,
+    label_explanation: LabelExplanation,
+    *,
+    top: int = 10,
+    limit: float | None = None,
+) -> bytes:
+    """Return what `draw_explanation` draws as a PNG file, without matplotlib and far sooner.
+
+    Parameters
+    ----------
+    explanation, label_explanation, top, limit
+        As for `draw_explanation`.
+    """
+    raster = Raster.blank(_SIDE, _height(explanation, top))
+    _draw(raster, explanation, label_explanation, top=top, limit=limit)
+    return raster.png()
+
+
+def _height(explanation: Explanation, top: int) -> int:
     images = panel_height(explanation)
-    height = 160 + images + _ROW * len(bars.names) + _FOOT if images else _SIDE
-    figure = Figure(figsize=(_SIDE / 100, height / 100), dpi=100, facecolor="white")
-    figure.set_layout_engine("none")  # places are pixels, whatever the user's style
-    FigureCanvasAgg(figure)
-    head = _write_head(figure, explanation, label_explanation)
+    n_bars = min(max(1, top), len(explanation.parts))
+    return 160 + images + _ROW * n_bars + _FOOT if images else _SIDE
+
+
+def _draw(
+    paper: Paper,
+    explanation: Explanation,
+    label: LabelExplanation,
+    *,
+    top: int,
+    limit: float | None,
+) -> None:
+    head = _write_head(paper, explanation, label)
+    images = panel_height(explanation)
     if images:
-        draw_images(figure, head, explanation, label_explanation, top=top, limit=limit)
+        draw_images(paper, head, explanation, label, top=top, limit=limit)
         head += images
-    if bars.names:
-        axes = _add_axes(figure, head, len(bars.names))
-        _draw_bars(axes, bars)
-        _write_rows(axes, bars)
-        _draw_scale(axes, bars, direction_words(explanation))
-    else:
-        _write(figure, 24, head + 30, "The instance has no parts that can be varied.", 20)
-    return figure
-
-
-def figure_png(figure: Figure) -> bytes:
-    """Return a figure as a PNG file, in half the time of ``savefig``: opaque, lightly packed."""
-    canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves it untyped
-    canvas.draw()
-    buffer = io.BytesIO()
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
-    pixels.save(buffer, format="png", compress_level=2)
-    return buffer.getvalue()
+    bars = _choose(explanation, label, top=top, limit=limit)
+    if not bars.names:
+        nothing = "The instance has no parts that can be varied."
+        paper.write(nothing, 24, head + 45, size=20, color=_INK)
+        return
+    room = _height(explanation, top) - _FOOT - head
+    row = min(room / len(bars.names), _TALLEST)
+    bottom = head + row * len(bars.names)
+    _draw_scale(paper, bars, head, bottom)
+    _draw_bars(paper, bars, head, row)
+    _write_rows(paper, bars, head, row)
+    _write_foot(paper, bars, bottom + 44, direction_words(explanation))
 
 
 def _choose(
@@ -132,39 +174,23 @@ def _choose(
         weights=weights.tolist(),
         low=low.tolist(),
         high=high.tolist(),
-        limit=limit or widest * 1.06 or 1.0,
+        limit=limit or min(widest * 1.06, sys.float_info.max) or 1.0,
         empty=not (limit or widest),
         n_parts=len(order),
         rest=float(np.max(rest, initial=0.0, where=np.isfinite(rest))),
     )
 
 
-def _write(
-    figure: Figure,
-    x: float,
-    y: float,
-    text: str,
-    size: float,
-    *,
-    color: str = _INK,
-    bold: bool = False,
-) -> None:
-    """Write one line with its top left corner at a pixel, cut to the figure's width."""
-    properties = font(size, bold=bold)
-    line = wrap(text, properties, width=_SIDE - x - 20)
-    position = (x / _SIDE, 1 - y / figure.bbox.height)
-    figure.text(*position, line, fontproperties=properties, color=color, va="top", **PLAIN)
-
-
-def _write_head(figure: Figure, explanation: Explanation, label: LabelExplanation) -> int:
+def _write_head(paper: Paper, explanation: Explanation, label: LabelExplanation) -> int:
     """Write what is explained and how far to trust it; return the pixel where the head ends."""
-    _write(figure, 24, 18, explanation.key, 25, bold=True)
-    _write(figure, 24, 56, headline(explanation, label), 25)
-    _write(figure, 24, 97, _fit_line(explanation, label), 18, color=_GREY)
+    room = _SIDE - 44
+    paper.write(explanation.key, 24, 37, size=25, color=_INK, bold=True, width=room)
+    paper.write(headline(explanation, label), 24, 75, size=25, color=_INK, width=room)
+    paper.write(_fit_line(explanation, label), 24, 111, size=18, color=_GREY, width=room)
     warning = caveat(label)
     if warning is None:
         return 134
-    _write(figure, 24, 126, warning, 16, color=_WARNING, bold=True)
+    paper.write(warning, 24, 138, size=16, color=_WARNING, bold=True, width=room)
     return 160
 
 
@@ -179,111 +205,73 @@ def _fit_line(explanation: Explanation, label: LabelExplanation) -> str:
     return " · ".join(pieces)
 
 
-def _add_axes(figure: Figure, head: int, n_bars: int) -> Axes:
-    tall = figure.bbox.height
-    height = min(tall - _FOOT - head, 74 * n_bars)
-    rectangle = (_LEFT / _SIDE, 1 - (head + height) / tall, (_RIGHT - _LEFT) / _SIDE)
-    axes = figure.add_axes((*rectangle, height / tall))
-    axes.set_facecolor("white")
-    for side in ("left", "right", "top", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.set_ylim(n_bars - 0.5, -0.5)
-    return axes
-
-
-def _draw_bars(axes: Axes, bars: _Bars) -> None:
-    positions = np.arange(len(bars.names))
-    weights = np.nan_to_num(bars.weights, posinf=0.0, neginf=0.0)
-    colors = [TOWARDS if weight > 0 else AGAINST for weight in weights]
-    axes.barh(positions, weights, height=0.56, color=colors, linewidth=0)
-    below, above = weights - bars.low, np.array(bars.high) - weights
-    width = below + above
-    known = np.isfinite(width) & (width > 0)
-    if known.any():
-        axes.errorbar(
-            weights[known],
-            positions[known],
-            xerr=np.clip([below[known], above[known]], 0, None),
-            fmt="none",
-            ecolor=_INK,
-            elinewidth=1.8,
-            capsize=4,
-            capthick=1.8,
-        )
-    axes.axvline(0, color=_GREY, linewidth=1.4, zorder=3)
-    axes.set_xlim(-bars.limit, bars.limit)
-
-
-def _write_rows(axes: Axes, bars: _Bars) -> None:
-    height = axes.bbox.height / len(bars.names)
-    size = max(6.0, min(18.0 if len(bars.names) > 7 else 20.0, height * 0.6))
-    properties = font(size)
-    lines = 2 if height >= 2.3 * size else 1
-    names = [wrap(name, properties, width=_LEFT - 34, lines=lines) for name in bars.names]
-    axes.set_yticks(
-        range(len(names)),
-        labels=names,
-        fontproperties=properties,
-        color=_INK,
-        linespacing=1.2,
-        **PLAIN,
-    )
-    axes.tick_params(axis="y", length=0, pad=10)
-    texts = signed(bars.weights)
-    small = font(size * min(1, 7.2 / max(map(len, texts))))
-    for y, text in enumerate(texts):
-        axes.text(
-            (_SIDE - 20 - _LEFT) / (_RIGHT - _LEFT),
-            y,
-            text.replace("-", "−"),
-            transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="center_baseline",
-            color=_INK,
-            fontproperties=small,
-            **PLAIN,
-        )
-
-
-def _draw_scale(axes: Axes, bars: _Bars, words: tuple[str, str]) -> None:
-    ticks = _ticks(bars)
-    labels = [number(tick).replace("-", "−") for tick in ticks]
-    axes.set_xticks(ticks, labels=labels, fontproperties=font(16), color=_GREY, **PLAIN)
-    axes.tick_params(axis="x", length=0, pad=6)
-    axes.grid(axis="x", color="#e3e7ea", linewidth=1)
-    axes.set_axisbelow(True)
-    against, towards = words
-    _under(axes, 0.48, f"◄ {against}", color=AGAINST, ha="right")
-    _under(axes, 0.52, f"{towards} ►", color=TOWARDS, ha="left")
-    more = bars.n_parts - len(bars.names)
-    if more:
-        _under(axes, -0.04, _rest_line(more, bars.rest), color=_GREY, ha="right", size=14)
+def _draw_scale(paper: Paper, bars: _Bars, top: float, bottom: float) -> None:
+    """Draw the lines of the scale, and their numbers below."""
+    for tick in _ticks(bars):
+        x = bars.x(tick)
+        paper.bar(x - 0.5, top, 1, bottom - top, color=_FAINT)
+        text = number(tick).replace("-", "−")
+        paper.write(text, x, bottom + 21, size=16, anchor="center", color=_GREY)
 
 
 def _ticks(bars: _Bars) -> Sequence[float]:
+    """Return zero and, on both sides of it, the largest round number that is not at the end."""
     if bars.empty:
         return [0.0]
-    candidates = MaxNLocator(nbins=4, symmetric=True).tick_values(-bars.limit, bars.limit)
-    inside = [float(tick) for tick in candidates if abs(tick) <= bars.limit * 0.97]
-    return inside if len(inside) > 1 else [-bars.limit / 2, 0.0, bars.limit / 2]
+    power = 10.0 ** math.floor(math.log10(bars.limit))
+    end = max(
+        (power * digit for digit in _ROUND if power * digit <= 0.8 * bars.limit),
+        default=bars.limit / 2,  # too small a number to be told by its digits
+    )
+    return [-end, 0.0, end]
+
+
+def _draw_bars(paper: Paper, bars: _Bars, top: float, row: float) -> None:
+    """Draw each bar in the middle of its row, the intervals on them, and the line at zero."""
+    for j, weight in enumerate(np.nan_to_num(bars.weights, posinf=0.0, neginf=0.0).tolist()):
+        y, end = top + (j + 0.5) * row, bars.x(weight)
+        color = TOWARDS if weight > 0 else AGAINST
+        paper.bar(_MIDDLE, y - 0.28 * row, end - _MIDDLE, 0.56 * row, color=color)
+        if math.isfinite(bars.high[j] - bars.low[j]) and bars.low[j] < bars.high[j]:
+            _draw_interval(paper, bars, y, (bars.low[j], bars.high[j]))
+    paper.bar(_MIDDLE - 1, top, 2, row * len(bars.names), color=_GREY)
+
+
+def _draw_interval(paper: Paper, bars: _Bars, y: float, ends: tuple[float, float]) -> None:
+    start, end = (bars.x(weight) for weight in ends)
+    paper.bar(start, y - _THICK / 2, end - start, _THICK, color=_INK)
+    for weight in ends:
+        if abs(weight) <= bars.limit:  # else it ends beyond the axis
+            paper.bar(bars.x(weight) - _THICK / 2, y - 6, _THICK, 12, color=_INK)
+
+
+def _write_rows(paper: Paper, bars: _Bars, top: float, row: float) -> None:
+    """Write the names of the parts left of the bars, and the weights right of them."""
+    size = int(max(6, min(18 if len(bars.names) > 7 else 20, row * 0.6)))
+    lines = 2 if row >= 2.3 * size else 1
+    texts = [text.replace("-", "−") for text in signed(bars.weights)]
+    small = max(1, int(size * min(1, 7.2 / max(map(len, texts)))))
+    for j, (name, text) in enumerate(zip(bars.names, texts, strict=True)):
+        y = top + (j + 0.5) * row
+        broken = wrap(name, size, width=_LEFT - 34, lines=lines).split("\n")
+        for i, line in enumerate(broken):
+            down = _RAISED + (i - (len(broken) - 1) / 2) * _LINE
+            paper.write(line, _LEFT - 14, y + down * size, size=size, anchor="right", color=_INK)
+        y += _RAISED * small
+        paper.write(text, _SIDE - 20, y, size=small, anchor="right", color=_INK)
+
+
+def _write_foot(paper: Paper, bars: _Bars, y: float, words: tuple[str, str]) -> None:
+    """Write what the sides of the scale mean, and what is not drawn."""
+    against, towards = words
+    paper.write(f"◄ {against}", _MIDDLE - 6, y, size=18, anchor="right", color=AGAINST_INK)
+    paper.write(f"{towards} ►", _MIDDLE + 6, y, size=18, color=TOWARDS)
+    more = bars.n_parts - len(bars.names)
+    if more:
+        line = _rest_line(more, bars.rest)
+        paper.write(line, _LEFT - 14, y, size=14, anchor="right", color=_GREY)
 
 
 def _rest_line(more: int, rest: float) -> str:
     parts = "part" if more == 1 else "parts"
     return f"{more} more {parts}, each ≤ {number(float(f'{rest:.2g}'))}"
-
-
-def _under(axes: Axes, x: float, text: str, *, color: str, ha: str, size: float = 18) -> None:
-    """Write under the scale, at a fraction of the axes' width."""
-    axes.annotate(
-        text,
-        (x, 0),
-        xycoords="axes fraction",
-        xytext=(0, -30 * 0.72),
-        textcoords="offset points",
-        ha=ha,
-        va="top",
-        color=color,
-        fontproperties=font(size),
-        **PLAIN,
-    )

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,16 +10,18 @@ from numpy.typing import NDArray
 
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import LabelExplanation
+from mlflow_lime.report.fonts import carried_font, letters
 from mlflow_lime.report.wording import AGAINST, TOWARDS, is_sure
 
 if TYPE_CHECKING:
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
 __all__ = [
     "AGAINST_RGB",
     "TOWARDS_RGB",
     "colours_of",
     "encode_png",
+    "hatching",
     "heat_map",
     "largest",
     "overlay",
@@ -96,8 +97,7 @@ def overlay(
     base = _BLACK + (255 - _BLACK) / 255 * base
     strength = np.where(share == 0, 0.0, _FAINTEST + (_STRONGEST - _FAINTEST) * np.abs(share))
     tinted = (1 - strength) * base + strength * np.where(share > 0, TOWARDS_RGB, AGAINST_RGB)
-    hatched = _hatch(canvas.segments.shape)[..., None]
-    untestable = 0.5 * base + 0.5 * np.where(hatched, _HATCH_DARK, _HATCH_LIGHT)
+    untestable = 0.5 * base + 0.5 * hatching(canvas.segments.shape)
     drawn = np.where(np.isnan(share), untestable, tinted)
     bright = grey[..., None] > 110
     lined = np.where(bright, 0.45 * drawn + 0.55 * _INK, 0.45 * drawn + 0.55 * 255)
@@ -129,7 +129,7 @@ def heat_map(
     canvas = _canvas(content, side)
     weights = label_explanation.weights
     shares = _shares(content, weights, limit or largest(weights))[canvas.segments]
-    hatched = np.where(_hatch(shares.shape)[..., None], _HATCH_DARK, _HATCH_LIGHT)
+    hatched = hatching(canvas.segments.shape)
     drawn = np.where(np.isnan(shares)[..., None], hatched, colours_of(shares))
     lined = 0.6 * drawn + 0.4 * _HATCH_DARK
     return _as_bytes(np.where(_outlines(canvas.segments)[..., None], lined, drawn))
@@ -172,6 +172,23 @@ def encode_png(pixels: Pixels, *, colours: int | None = None) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def hatching(shape: tuple[int, ...]) -> Pixels:
+    """Return the diagonal stripes of what cannot be tested, two pixels of eight.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+    """
+    rows, columns = np.indices(shape, sparse=True)
+    dark = ((rows + columns) % 8 < 2)[..., None]
+    return np.repeat(np.where(dark, _HATCH_DARK, _HATCH_LIGHT).astype(np.uint8), 3, axis=2)
 
 
 def largest(weights: NDArray[np.float64]) -> float:
@@ -218,12 +235,6 @@ def _outlines(segments: NDArray[np.int32]) -> NDArray[np.bool_]:
     return differs
 
 
-def _hatch(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return diagonal stripes, two pixels of eight."""
-    rows, columns = np.indices(shape, sparse=True)
-    return (rows + columns) % 8 < 2
-
-
 def _as_bytes(colours: NDArray[np.float64]) -> Pixels:
     return np.rint(np.clip(colours, 0, 255)).astype(np.uint8)
 
@@ -253,22 +264,13 @@ def _draw_badge(
     """Write white on a dark badge, wholly inside the image where it fits."""
     row, column = place
     width, height = size
-    font = _badge_font(13)
+    font = letters(carried_font(bold=True), 13)
     half, tall = font.getlength(text) / 2 + 3, 8.5
     x = min(max(column, half), max(half, width - 1 - half))
     y = min(max(row, tall), max(tall, height - 1 - tall))
     box = (x - half, y - tall, x + half, y + tall)
     draw.rounded_rectangle(box, radius=4, fill="#1b1f24", outline="#ffffff")
     draw.text((x, y), text, fill="#ffffff", font=font, anchor="mm")
-
-
-def _badge_font(size: int) -> "ImageFont.FreeTypeFont":
-    import matplotlib
-    from PIL import ImageFont
-
-    # The font that matplotlib carries, so that the picture is the same everywhere.
-    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf")
-    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _middle(inside: NDArray[np.bool_]) -> tuple[int, int] | None:

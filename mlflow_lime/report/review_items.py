@@ -176,9 +176,9 @@ def _pictures(explanations: Sequence[Explanation], title: str, wanted: Wanted) -
 
 def _drawn(explanation: Explanation, top: int) -> bytes:
     """Return the picture of an instance as a PNG file."""
-    from mlflow_lime.report.figures import figure_png
+    from mlflow_lime.report.figures import explanation_png
 
-    return figure_png(explanation.as_figure(top=top))
+    return explanation_png(explanation, explanation.labels[0], top=top)
 
 
 def _overlaid(explanation: Explanation, top: int) -> bytes:

@@ -7,9 +7,10 @@ from typing import Self
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Polygon, Rectangle
 
-from mlflow_lime.report.fonts import PLAIN, font, wrap
+from mlflow_lime.report.fonts import families, wrap
 from mlflow_lime.report.overlays import Pixels
 
 __all__ = ["Sheet"]
@@ -51,17 +52,26 @@ class Sheet:
         x: float,
         y: float,
         *,
-        size: float = 12,
+        size: int = 12,
         anchor: str = "left",
         color: str,
         bold: bool = False,
         width: float = 640,
     ) -> None:
         """Write a line, cut to a width; `y` is its base line."""
-        properties = font(size, bold=bold)
-        line = wrap(text, properties, width=width)
+        weight = "bold" if bold else "normal"
         self.axes.text(
-            x, y, line, fontproperties=properties, color=color, ha=anchor, va="baseline", **PLAIN
+            x,
+            y,
+            wrap(text, size, width=width, bold=bold),
+            fontproperties=FontProperties(
+                family=list(families()), size=size * _POINT, weight=weight
+            ),
+            color=color,
+            ha=anchor,
+            va="baseline",
+            parse_math=False,
+            usetex=False,
         )
 
     def line(
@@ -79,7 +89,7 @@ class Sheet:
         )
 
     def bar(self, x: float, y: float, width: float, height: float, *, color: str) -> None:
-        """Fill a rectangle."""
+        """Fill a rectangle; its width and height may be negative."""
         self.axes.add_patch(Rectangle((x, y), width, height, color=color, linewidth=0))
 
     def dots(

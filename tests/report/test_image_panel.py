@@ -5,10 +5,12 @@ import io
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 
-from mlflow_lime.report.figures import draw_explanation
+from mlflow_lime.report.figures import draw_explanation, explanation_png
 from mlflow_lime.report.image_panel import panel_height
 from mlflow_lime.report.overlays import heat_map, overlay
+from mlflow_lime.report.wording import AGAINST, TOWARDS
 from tests.report.with_contents import image_content, image_explanation, quarters
 from tests.strategies import HOSTILE_NAMES, make_explanation, make_label
 
@@ -27,31 +29,32 @@ def pixels(figure):
 
 
 def written(figure):
-    return [text.get_text() for text in figure.texts]
+    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_overlay_and_map_stand_side_by_side_above_the_bars():
     explanation = image_explanation(quarters(), WEIGHTS)
     figure = draw(explanation)
-    drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     label, content = explanation.labels[0], explanation.contents[0]
+    left, right, *_ = figure.axes[0].images
     ranks = {0: 1, 1: 2, 3: 3}
-    np.testing.assert_array_equal(drawn[0], overlay(content, label, side=316, ranks=ranks))
-    np.testing.assert_array_equal(drawn[1], heat_map(content, label, side=316))
-    left, right = (
-        axes.get_position()
-        for axes in figure.axes
-        if axes.images and axes.images[0].get_array().shape[0] > 1
-    )
-    bars = figure.axes[-1].get_position()
-    assert left.x1 < right.x0
-    assert (left.y0, left.y1) == (right.y0, right.y1)
-    assert bars.y1 < left.y0
+    np.testing.assert_array_equal(left.get_array(), overlay(content, label, side=316, ranks=ranks))
+    np.testing.assert_array_equal(right.get_array(), heat_map(content, label, side=316))
+    assert left.get_extent() == [24, 340, 478, 162]
+    assert right.get_extent() == [360, 676, 478, 162]
+    colours = (to_hex(patch.get_facecolor()) for patch in figure.axes[0].patches)
+    bars = zip(figure.axes[0].patches, colours, strict=True)
+    assert min(bar.get_y() for bar, colour in bars if colour in (TOWARDS, AGAINST)) > 478
 
 
-def test_it_is_700_pixels_wide_and_draws_every_pixel_as_it_is():
+@pytest.mark.parametrize("kind", ["figure", "file"])
+def test_it_is_700_pixels_wide_and_draws_every_pixel_as_it_is(kind):
     explanation = image_explanation(quarters(), WEIGHTS)
-    shown = pixels(draw(explanation))
+    if kind == "figure":
+        shown = pixels(draw(explanation))
+    else:
+        file = io.BytesIO(explanation_png(explanation, explanation.labels[0]))
+        shown = np.rint(plt.imread(file) * 255).astype(int)
     assert shown.shape[1] == 700
     tinted = heat_map(explanation.contents[0], explanation.labels[0], side=316)
     place = shown[134 + 28 : 134 + 28 + 316, 360:676]
@@ -60,7 +63,7 @@ def test_it_is_700_pixels_wide_and_draws_every_pixel_as_it_is():
 
 def test_the_rows_have_the_numbers_of_the_badges():
     figure = draw(image_explanation(quarters(), WEIGHTS), top=2)
-    names = [text.get_text() for text in figure.axes[-1].get_yticklabels()]
+    names = [name for name in written(figure) if "segment " in name and "·" in name]
     assert names == ["1 · segment 0", "2 · segment 1"]
 
 
@@ -102,7 +105,9 @@ def test_without_an_image_there_is_no_panel():
 @pytest.mark.parametrize("shape", [(1, 200), (200, 1), (1, 1), (25, 25), (300, 700)])
 def test_images_of_any_shape_can_be_drawn(shape):
     content = image_content(np.full((*shape, 3), 99), np.zeros(shape))
-    assert pixels(draw(image_explanation(content, [0.1]))).shape[1] == 700
+    explanation = image_explanation(content, [0.1])
+    assert pixels(draw(explanation)).shape[1] == 700
+    assert explanation_png(explanation, explanation.labels[0])
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -110,6 +115,7 @@ def test_hostile_names_are_drawn_without_warnings(name):
     content = quarters(4, column=name)
     explanation = image_explanation(content, WEIGHTS, key=name, parts=[name] * 4)
     draw(explanation).savefig(io.BytesIO())
+    explanation_png(explanation, explanation.labels[0])
 
 
 def test_a_flat_image_can_be_drawn():

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from mlflow_lime import names
-from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.core.explanation import FailedExplanation
 from mlflow_lime.report.facts import InstanceFacts
+from mlflow_lime.report.figures import explanation_png
 from mlflow_lime.report.items import File, Metric, Picture, Table, VersionTag
 from mlflow_lime.report.jsonlines import read_explanations_json
 from mlflow_lime.report.review_items import Wanted, review_items
@@ -162,19 +163,13 @@ def test_every_explanation_goes_to_the_image_grid_as_the_picture_that_its_file_h
             assert picture.size == (700, 700)
 
 
-def test_a_picture_has_few_enough_bars_to_be_read_small(monkeypatch):
-    asked = []
-    ours = Explanation.as_figure
-
-    def counted(self, *, top):
-        asked.append(top)
-        return ours(self, top=top)
-
-    monkeypatch.setattr(Explanation, "as_figure", counted)
+def test_a_picture_has_few_enough_bars_to_be_read_small():
     many = make_explanation([make_label([0.1] * 12)])
-    items([many], wanted=Wanted(top=12))
-    items([many], wanted=Wanted(top=3))
-    assert asked == [7, 3]
+    for asked, drawn in ((12, 7), (3, 3)):
+        (picture,) = [
+            item for item in items([many], wanted=Wanted(top=asked)) if isinstance(item, Picture)
+        ]
+        assert picture.png == explanation_png(many, many.labels[0], top=drawn)
 
 
 def test_the_image_grid_is_bounded_as_the_pictures_are():
