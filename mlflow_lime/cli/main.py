@@ -9,6 +9,7 @@ from mlflow_lime.cli.doctor import doctor
 from mlflow_lime.cli.explain import explain
 from mlflow_lime.cli.gate import gate
 from mlflow_lime.cli.init import init
+from mlflow_lime.cli.program import Program
 from mlflow_lime.cli.queue import queue
 from mlflow_lime.cli.reference import reference
 from mlflow_lime.cli.report import report
@@ -60,6 +61,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, value: boo
 
 
 @click.group(
+    cls=Program,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -134,7 +134,6 @@ def test_durations_are_said_as_a_person_says_them():
     ]
 
 
-@pytest.mark.long
 def test_ctrl_c_keeps_finished_versions_and_the_next_run_goes_on(lime, fleet, store, tmp_path):
     command = [sys.executable, "-m", "mlflow_lime", "backfill", "--models", f"{fleet}-a"]
     process = subprocess.Popen(
