@@ -17,8 +17,9 @@ _ENVIRONMENT = {
 _LOGGERS = {
     "mlflow": logging.ERROR,
     "urllib3": logging.ERROR,
-    # Shows a traceback where Ctrl-C comes in the middle of a query.
+    # Show tracebacks where Ctrl-C comes in the middle of a query; what fails raises as well.
     "sqlalchemy.pool": logging.CRITICAL,
+    "mlflow.store.db.utils": logging.CRITICAL,
 }
 """Loggers, and what they may say."""
 

@@ -36,6 +36,16 @@ def test_warnings_and_infos_are_silent_but_a_models_own_warning_is_heard(caplog)
     assert [record.message for record in caplog.records] == ["but this"]
 
 
+@pytest.mark.parametrize("name", ["mlflow.store.db.utils", "sqlalchemy.pool.impl.QueuePool"])
+def test_errors_of_the_database_are_raised_and_not_logged_beside(name, caplog, monkeypatch):
+    monkeypatch.delenv("MLFLOW_LOGGING_LEVEL", raising=False)
+    with quiet():
+        logging.getLogger(name).error("database is locked")
+    assert not caplog.records
+    logging.getLogger(name).error("database is locked")
+    assert len(caplog.records) == 1
+
+
 def test_a_fresh_store_is_made_without_a_word(environment, tmp_path):
     fresh = f"sqlite:///{tmp_path / 'fresh.db'}"
     (tmp_path / "model").mkdir()
