@@ -17,6 +17,7 @@ from mlflow_lime.report.content_views import numbered_parts, text_view
 from mlflow_lime.report.overlays import largest, overlay
 from mlflow_lime.report.pages.axis import MARKS, Axis, Lane
 from mlflow_lime.report.pages.content import Content, Other
+from mlflow_lime.report.pages.methods import method_rows, methods_of
 from mlflow_lime.report.pages.summary import poorly_explained
 from mlflow_lime.report.wording import (
     caveat,
@@ -134,7 +135,8 @@ class _Instances:
                     self.found.setdefault(key, []).append(outcome.code)
         self.others = [_by_key(other) for other in content.others]
         self.axis = Axis.around_zero(self._reach())
-        self.encoder = _Encoder(_budget(self.shown, len(content.others)))
+        inside = len(content.side.attributions.methods) if content.side.attributions else 0
+        self.encoder = _Encoder(_budget(self.shown, len(content.others), inside))
 
     def _reach(self) -> Iterator[float]:
         """Yield what must fit on the axis; intervals may leave it."""
@@ -181,6 +183,7 @@ class _Instances:
             "towards": towards,
             "rows": self._rows(item, own, others),
             "more_rows": max(0, len(item.parts) - self.top),
+            "methods": self._methods(item, own),
             "foot": _foot(item, own),
             "notes": [cut(note, 200) for note in item.notes[:_NOTES]],
         }
@@ -239,6 +242,24 @@ class _Instances:
                 }
             )
         return rows
+
+    def _methods(self, item: Explanation, own: LabelExplanation) -> dict[str, Any] | None:
+        """Return LIME beside methods that look inside the network; None where there are none."""
+        surrogates, attributions = methods_of(self.content.side, item, own)
+        known = self.content.side.attributions
+        if not surrogates or known is None:
+            return None
+        limit = max(largest(label.weights) for _, label in surrogates)
+        pictures, texts = [], []
+        for content in item.contents:
+            for name, label in surrogates:
+                if isinstance(content, ImageContent):
+                    pixels = overlay(content, label, side=_SIDE, limit=limit)
+                    pictures.append(self.encoder.view(pixels, name))
+                elif isinstance(content, TextContent):
+                    texts.append((name, text_view(content, item, label, limit=limit)))
+        found = method_rows(item, surrogates, attributions, known, top=self.top)
+        return {**found, "pictures": pictures, "texts": texts}
 
     # Texts and images
 
@@ -335,10 +356,11 @@ def _plain(content: ImageContent) -> Any:
     return np.asarray(image.resize(size, way))
 
 
-def _budget(shown: Sequence[Explanation], others: int) -> int:
+def _budget(shown: Sequence[Explanation], others: int, inside: int) -> int:
     """Return how many bytes a picture may have, so that all of them stay within the page's."""
     images = sum(isinstance(c, ImageContent) for item in shown for c in item.contents)
-    return _PICTURE_BYTES // max(1, images * (2 + min(1, others)))
+    views = 2 + min(1, others) + (1 + inside if inside else 0)
+    return _PICTURE_BYTES // max(1, images * views)
 
 
 def _by_key(other: Other) -> Mapping[str, Explanation]:

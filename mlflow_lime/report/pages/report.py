@@ -17,6 +17,7 @@ from mlflow_lime.report.pages.axis import MARKS
 from mlflow_lime.report.pages.cards import make_cards
 from mlflow_lime.report.pages.changes import changes_views
 from mlflow_lime.report.pages.content import Content
+from mlflow_lime.report.pages.methods import methods_summary
 from mlflow_lime.report.pages.multiples import groups_left_out, small_multiples
 from mlflow_lime.report.pages.numbers import all_numbers, main_numbers
 from mlflow_lime.report.pages.summary import summarise_content
@@ -63,6 +64,7 @@ def render_report(content: Content, *, top: int = 10, most: int = 1000) -> str:
         overview=Markup(_inline(overview)),  # escaped where it is drawn
         panels=small_multiples(content),
         panels_left_out=groups_left_out(content),
+        inside=methods_summary(side),
         changes=changes_views(content),
         findings=None if content.outcomes is None else _findings(content.outcomes),
         gate_reasons=[cut(why, 400) for why in content.gate.reasons] if content.gate else [],
