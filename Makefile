@@ -1,5 +1,6 @@
 # Two commands do everything on a machine that has Python 3.11 or newer, and make.
-#   make demo    two versions of a real model, registered, explained, compared, and stopped by a gate
+#   make demo    two versions of a real model, registered, explained, compared, and stopped by a gate;
+#                then a neural network, for which it installs torch
 #   make test    the tests
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
@@ -14,6 +15,8 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/texts/main.py
 	$(BIN)/python examples/images/main.py
 	$(BIN)/python examples/gate/main.py
+	$(BIN)/python -m pip install --quiet --editable '.[deep]'
+	$(BIN)/python examples/networks/main.py
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 2

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ EXPECTED = {
     "texts": "nightdesk",
     "images": "weight on the mark: 4",
     "gate": "champion is still version 1",
+    "networks": "lrp       the strip comes first in 100% of the instances",
     "without_mlflow": "P(malignant) = ",
 }
 
@@ -26,6 +28,8 @@ def test_every_folder_is_tested():
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_example(name, tmp_path):
+    if name == "networks" and not all(map(find_spec, ("torch", "captum", "zennit"))):
+        pytest.skip("needs the extra `deep`")
     # Other tests leave their store in the environment.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     environment = {

@@ -1,19 +1,11 @@
-"""Networks to look into; skipped without the extra ``deep``."""
-
-import os
+"""Networks to look into, the same ones in every run."""
 
 import pytest
-
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-
-for package in ("torch", "captum", "zennit"):
-    pytest.importorskip(package)
+import torch
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
