@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from mlflow_lime.core.tabular.background import Background
     from mlflow_lime.deep.network import Network
     from mlflow_lime.errors import MlflowLimeError
-    from mlflow_lime.explainers import ImageExplainer, TabularExplainer, TextExplainer
+    from mlflow_lime.explainers import (
+        ImageExplainer,
+        SequenceExplainer,
+        TabularExplainer,
+        TextExplainer,
+    )
     from mlflow_lime.registration.autolog import autolog
     from mlflow_lime.tracking.background_log import log_background
     from mlflow_lime.tracking.checking import Checked, check_version
@@ -42,6 +47,7 @@ __all__ = [
     "Pooling",
     "Review",
     "Sampling",
+    "SequenceExplainer",
     "TabularExplainer",
     "TextExplainer",
     "__version__",
@@ -75,6 +81,7 @@ _HOMES = {
     "Pooling": "mlflow_lime.core.options",
     "Review": "mlflow_lime.tracking.review",
     "Sampling": "mlflow_lime.core.options",
+    "SequenceExplainer": "mlflow_lime.explainers",
     "TabularExplainer": "mlflow_lime.explainers",
     "TextExplainer": "mlflow_lime.explainers",
     "autolog": "mlflow_lime.registration.autolog",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from mlflow_lime.core.image.pins import labels_from_json
 from mlflow_lime.core.image.recognise import image_kind
 from mlflow_lime.core.joint import Child, JointDomain
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.layout import ImageColumns, Layout
+from mlflow_lime.core.layout import ImageColumns, Layout, SequenceColumns
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
 from mlflow_lime.core.predict import Predict
+from mlflow_lime.core.sequence.form import SequenceForm, feature_names
+from mlflow_lime.core.sequence.masked import MaskedSequence
+from mlflow_lime.core.sequence.order import ORDERS, matching, place_columns
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.text.masked import MaskedText
 from mlflow_lime.core.text.vectorised import TextPipeline
@@ -31,6 +35,7 @@ __all__ = [
     "domain_from_config",
     "explainer_from_config",
     "plan_columns",
+    "plan_sequences",
     "text_columns",
 ]
 
@@ -72,6 +77,94 @@ def plan_columns(
         return (), images
     rest = features[[column for column in features.columns if column not in used]]
     return text_columns(rest), images
+
+
+def plan_sequences(features: pd.DataFrame, config: Config) -> tuple[SequenceColumns, ...]:
+    """Return which columns hold sequences: only such as the configuration describes.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Instances, with the columns that the model reads.
+    config : Config
+
+    Raises
+    ------
+    ConfigError
+        If a configured column does not exist, is a text or an image too, or the columns are no
+        whole sequence.
+    """
+    chosen = config.sequence
+    described = chosen.shape is not None or chosen.order not in ORDERS
+    if chosen.columns == "none" or (chosen.columns == "auto" and not described):
+        return ()
+    columns = _sequence_columns(features, config)
+    taken = {str(column) for column in columns}
+    for key, other in (
+        ("text.columns", config.text.columns),
+        ("image.columns", config.image.columns),
+    ):
+        both = sorted(taken & set(other)) if isinstance(other, tuple) else []
+        if both:
+            msg = (
+                f"{key} names column {both[0]!r}, which holds a sequence; name it in one place only"
+            )
+            raise ConfigError(msg)
+    shape = None if chosen.shape is None else (chosen.shape[0], chosen.shape[1])
+    try:
+        if all(_holds_arrays(features[column]) for column in columns):
+            names = () if chosen.features is None else tuple(chosen.features)
+            if shape is not None:
+                names = feature_names(names or None, shape[1])
+            form = SequenceForm("array", chosen.axes, shape, features=names)
+            alone = features.shape[1] == 1
+            return tuple(
+                SequenceColumns("series" if alone else str(column), (column,), form)
+                for column in columns
+            )
+        form = place_columns(columns, order=chosen.order, shape=shape, features=chosen.features)
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    places = dict(zip(columns, form.places, strict=True))
+    ordered = tuple(column for column in features.columns if column in places)
+    form = replace(form, places=tuple(places[column] for column in ordered))
+    return (SequenceColumns("series", ordered, form),)
+
+
+def _sequence_columns(features: pd.DataFrame, config: Config) -> list[Hashable]:
+    """Return the columns that the configuration describes, in the order of the data."""
+    chosen = config.sequence
+    if isinstance(chosen.columns, tuple):
+        _require_columns("sequence.columns", chosen.columns, features, set())
+        wanted = set(chosen.columns)
+        if chosen.order in ("time", "features"):
+            return [*chosen.columns]
+        return [column for column in features.columns if str(column) in wanted]
+    if chosen.order not in ORDERS:
+        found = matching(list(features.columns), chosen.order)
+        if not found:
+            msg = f"sequence.order {chosen.order!r} matches no column of the data; correct it"
+            raise ConfigError(msg)
+        return found
+    elsewhere = (config.text.columns, config.image.columns)
+    named = {name for key in elsewhere if isinstance(key, tuple) for name in key}
+    free: list[Hashable] = [column for column in features.columns if str(column) not in named]
+    arrays = [column for column in free if _holds_arrays(features[column])]
+    shape = (chosen.shape or ())[:: 1 if chosen.axes == "time_first" else -1]
+    fitting = [column for column in arrays if shape in _shapes(features[column])]
+    return fitting or arrays or free
+
+
+def _shapes(series: "pd.Series[Any]") -> list[tuple[int, ...]]:
+    """Return the shapes of the first arrays of a column."""
+    return [cell.shape for cell in series.head(50) if isinstance(cell, np.ndarray)]
+
+
+def _holds_arrays(series: "pd.Series[Any]") -> bool:
+    """Return whether the cells of a column are arrays or lists."""
+    return series.dtype == object and any(
+        isinstance(cell, (np.ndarray, list, tuple)) for cell in series.head(50)
+    )
 
 
 def text_columns(frame: pd.DataFrame) -> tuple[Hashable, ...]:
@@ -181,7 +274,7 @@ def domain_from_config(
         Why there is no such pipeline, for the recipe.
     """
     pins, cuts, code = pins or {}, cuts or {}, code or {}
-    children = []
+    children: list[Child] = []
     if layout.background is not None:
         table = _table_domain(config, layout.background, mixed=not layout.is_table)
         if layout.is_table:
@@ -211,7 +304,29 @@ def domain_from_config(
             pinned_as=cuts.get(image.name),
         )
         children.append(Child(image.name, image.columns, pictures))
+    for item in layout.sequences:
+        children.append(Child(item.name, item.columns, _sequence_domain(config, item, pins, cuts)))
     return JointDomain(children, layout.columns, dtypes=layout.dtypes, bare=layout.bare)
+
+
+def _sequence_domain(
+    config: Config,
+    item: SequenceColumns,
+    pins: Pins,
+    cuts: Mapping[str, Mapping[str, Any]],
+) -> MaskedSequence:
+    chosen = config.sequence
+    return MaskedSequence(
+        item.form,
+        parts=chosen.parts,
+        windows=chosen.windows,
+        count=chosen.count,
+        length=chosen.length,
+        absent=chosen.absent,
+        background=item.background,
+        pinned={k: labels_from_json(v) for k, v in pins.get(item.name, {}).items()},
+        pinned_as=cuts.get(item.name),
+    )
 
 
 def _absent(config: Config) -> Any:
@@ -225,8 +340,8 @@ def _table_domain(config: Config, background: Background, *, mixed: bool) -> Dom
     table = config.tabular
     if mixed and table.representation != "mask":
         msg = (
-            f"tabular.representation is {table.representation!r}, but the data has texts or images "
-            "beside its tabular columns, which needs 'mask'"
+            f"tabular.representation is {table.representation!r}, but the data has texts, images "
+            "or sequences beside its tabular columns, which needs 'mask'"
         )
         raise ConfigError(msg)
     options: dict[str, Any] = {"draws": table.sampling}

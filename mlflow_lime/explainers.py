@@ -12,6 +12,10 @@ from mlflow_lime.core.image.cells import ImageForm
 from mlflow_lime.core.image.masked import MaskedImage
 from mlflow_lime.core.joint import Child, JointDomain
 from mlflow_lime.core.predict import Predict
+from mlflow_lime.core.sequence.absent import SequenceBackground
+from mlflow_lime.core.sequence.form import SequenceForm, Series, read_series
+from mlflow_lime.core.sequence.masked import MaskedSequence
+from mlflow_lime.core.sequence.order import place_columns
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.bins import BinnedTable
 from mlflow_lime.core.tabular.masked import MaskedTable
@@ -23,6 +27,7 @@ from mlflow_lime.errors import DataError, did_you_mean
 __all__ = [
     "REPRESENTATIONS",
     "ImageExplainer",
+    "SequenceExplainer",
     "TabularExplainer",
     "TextExplainer",
     "table_domain",
@@ -250,3 +255,71 @@ class ImageExplainer(Explainer):
         shape, channels = options.pop("shape", None), options.pop("channels", "auto")
         form = ImageForm("array" if shape is None else "flat", shape=shape, channels=channels)
         super().__init__(MaskedImage(form, **options), predict, mode, class_names, **shared)
+
+
+class SequenceExplainer(Explainer):
+    """Explains sequences with any predict function.
+
+    Parameters
+    ----------
+    predict : callable
+        From an array of n sequences, shape (n, time, features), to probabilities, shape
+        (n, n_classes), or values, shape (n,); from a data frame where `columns` are given.
+    mode : {"classification", "regression"}
+        What the model does.
+    class_names : sequence of str, optional
+        Names of the model's outputs.
+    **options
+        ``sampling``, ``fitting``, ``budget``, ``pooling``, as in `TabularExplainer`;
+        ``features``, names of the features; ``axes`` (time_first, features_first);
+        ``columns``, for values that stand in the columns of a wide frame, with ``order`` (auto,
+        time, features, or a regular expression) and ``shape`` (see
+        `mlflow_lime.core.sequence.order.place_columns`);
+        ``parts`` (windows, features, cells), ``windows`` (fixed, change_points), ``count`` and
+        ``length`` of the windows; ``absent`` (mean, interpolate, background) and ``background``,
+        other sequences in the form of the instances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> series = np.zeros((1, 6, 1))
+    >>> series[0, 2:4] = 9.0
+    >>> def predict(arrays):
+    ...     return arrays[:, 2:4, 0].mean(axis=1)
+    >>> explainer = SequenceExplainer(predict, mode="regression", features=["load"], length=2)
+    >>> (explanation,) = explainer.explain(series)
+    >>> [(part, round(weight, 2)) for part, weight in explanation.as_list()]
+    [('steps 2 to 3', 6.0), ('steps 0 to 1', 0.0), ('steps 4 to 5', 0.0)]
+    """
+
+    def __init__(
+        self,
+        predict: Predict,
+        *,
+        mode: str = "classification",
+        class_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        shared = _taken(options, SHARED)
+        form = _sequence_form(**_taken(options, ("axes", "columns", "features", "order", "shape")))
+        background = options.pop("background", None)
+        if background is not None and not isinstance(background, SequenceBackground):
+            found = read_series(background, form)
+            known = [one.values for one in found if isinstance(one, Series)]
+            background = SequenceBackground.of(known, drawn=options.get("absent") == "background")
+        domain = MaskedSequence(form, background=background, **options)
+        super().__init__(domain, predict, mode, class_names, **shared)
+
+
+def _sequence_form(
+    *,
+    axes: str = "time_first",
+    columns: Sequence[Any] | None = None,
+    features: Sequence[str] = (),
+    order: str = "auto",
+    shape: tuple[int, int] | None = None,
+) -> SequenceForm:
+    """Return the form of sequences in arrays, or in the columns of a frame."""
+    if columns is None:
+        return SequenceForm("array", axes, shape, features=tuple(features))
+    return place_columns(columns, order=order, shape=shape, features=features or None)

@@ -6,9 +6,16 @@ import pytest
 from skimage import data
 
 from mlflow_lime.config import Config, parse_config
-from mlflow_lime.configured import code_references, domain_from_config, plan_columns, text_columns
+from mlflow_lime.configured import (
+    code_references,
+    domain_from_config,
+    plan_columns,
+    plan_sequences,
+    text_columns,
+)
 from mlflow_lime.core.joint import JointDomain
 from mlflow_lime.core.layout import Layout
+from mlflow_lime.core.sequence.masked import MaskedSequence
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.masked import MaskedTable
 from mlflow_lime.errors import ConfigError, DataError
@@ -135,3 +142,123 @@ def test_the_code_that_a_configuration_refers_to():
     found = {"text.parts": "my:tokens", "image.segments": "my:cut"}
     assert code_references(config) == found
     assert code_references(Config()) == {}
+
+
+# Sequences
+
+
+def sequences(frame, **keys):
+    return plan_sequences(frame, parse_config({"sequence": keys}))
+
+
+def lags(n=4):
+    names = [f"{name}_lag{i}" for name in ("temp", "load") for i in (1, 2, 3)]
+    return pd.DataFrame(np.arange(6.0 * n).reshape(n, 6), columns=names)
+
+
+def test_nothing_is_a_sequence_unless_somebody_says_so():
+    frame = lags().assign(photo=list(pictures(4)))
+    assert sequences(frame) == ()
+    assert sequences(frame, columns="none") == ()
+    assert plan(frame)[1][0].name == "photo"
+
+
+def test_a_shape_or_an_order_describes_the_columns_of_a_sequence():
+    (found,) = sequences(lags(), shape=[3, 2])
+    assert (found.name, len(found.columns)) == ("series", 6)
+    assert found.form.features == ("temp", "load")
+    pattern = r"(?P<feature>\w+)_lag(?P<lag>\d+)"
+    mixed = lags().assign(age=1.0)
+    (same,) = sequences(mixed, order=pattern)
+    assert same.form == found.form
+    assert "age" not in same.columns
+    (named,) = sequences(mixed, columns=list(lags().columns))
+    assert named == same
+
+
+def test_columns_that_were_listed_in_their_order_are_given_back_in_the_tables_order():
+    frame = pd.DataFrame([[1.0, 2.0, 3.0, 4.0]], columns=list("abcd"))
+    (found,) = sequences(frame, columns=["d", "a", "c", "b"], shape=[2, 2], order="time")
+    assert found.columns == ("a", "b", "c", "d")
+    domain = domain_from_config(Config(), Layout(tuple("abcd"), sequences=(found,)))
+    (subject,) = domain.subjects(frame)
+    assert subject.content[0].content.series.values.tolist() == [[4, 1], [3, 2]]
+    pd.testing.assert_frame_equal(domain.originals([subject]), frame)
+
+
+def test_a_column_of_arrays_can_be_a_sequence():
+    frame = pd.DataFrame({"signal": list(pictures(3)), "age": [1, 2, 3]})
+    (found,) = sequences(frame, columns=["signal"], features=list("abcdefgh"))
+    assert (found.name, found.columns, found.form.kind) == ("signal", ("signal",), "array")
+    (shaped,) = sequences(frame[["signal"]], shape=[8, 8], axes="features_first")
+    assert (shaped.name, shaped.form.shape, shaped.form.axes) == (
+        "series",
+        (8, 8),
+        "features_first",
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"sequence": {"columns": ["temp_lag9"]}},
+            r"sequence\.columns names column 'temp_lag9'.*mean",
+        ),
+        ({"sequence": {"shape": [4, 2]}}, r"tell|has 8 values, but there are 6 columns"),
+        ({"sequence": {"columns": ["temp_lag1", "load_lag2"]}}, "no whole sequence"),
+        ({"sequence": {"order": r"x(?P<step>\d+)"}}, "matches no column"),
+        (
+            {
+                "sequence": {"order": r"(?P<feature>\w+)_lag(?P<lag>\d+)"},
+                "image": {"columns": ["temp_lag1"]},
+            },
+            r"image\.columns names column 'temp_lag1', which holds a sequence",
+        ),
+    ],
+)
+def test_columns_that_are_no_sequence_are_an_error_of_the_configuration(keys, message):
+    with pytest.raises(ConfigError, match=message):
+        plan_sequences(lags(), parse_config(keys))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"order": "(?P<lag>"}, r"sequence\.order: expected auto, time, features or a regular"),
+        ({"order": "(?P<feature>a)"}, r"with a group \(\?P<lag>"),
+        ({"order": "time"}, r"expected sequence\.shape beside 'time'"),
+        ({"shape": [3]}, r"sequence\.shape"),
+        ({"shape": [0, 3]}, r"sequence\.shape"),
+        ({"columns": "none", "shape": [3, 2]}, r"expected nothing because columns is 'none'"),
+        ({"features": ["a"], "shape": [3, 2]}, "expected 2 names, as shape says, got 1"),
+        ({"parts": "window"}, "Did you mean 'windows'"),
+        ({"absent": "zero"}, r"sequence\.absent"),
+        ({"count": 0}, r"sequence\.count"),
+    ],
+)
+def test_keys_of_sequences_are_checked(keys, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config({"sequence": keys})
+
+
+def test_sequences_beside_numbers_make_a_joint_domain():
+    frame = lags().assign(age=[1.0, 2.0, 3.0, 4.0])
+    config = parse_config({"sequence": {"columns": list(lags().columns), "absent": "interpolate"}})
+    layout = Layout(
+        tuple(frame.columns),
+        Background.from_frame(frame[["age"]]),
+        sequences=plan_sequences(frame, config),
+    )
+    domain = domain_from_config(config, layout)
+    assert isinstance(domain, JointDomain)
+    assert isinstance(domain.children[1].domain, MaskedSequence)
+    (subject, *_) = domain.subjects(frame)
+    assert subject.parts[:2] == ("age = 1", "series: lag 3")
+    rows = domain.originals(domain.subjects(frame))
+    pd.testing.assert_frame_equal(rows, frame)
+
+
+def test_sequences_change_the_digest_of_a_configuration_only_where_there_are_some():
+    assert Config().digest() == "0723c7519b5d"
+    assert parse_config({"sequence": {"count": 5}}).digest() != Config().digest()

@@ -15,7 +15,13 @@ from mlflow_lime.core.layout import Layout
 from mlflow_lime.core.options import Sampling
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError
-from mlflow_lime.explainers import ImageExplainer, TabularExplainer, TextExplainer, table_domain
+from mlflow_lime.explainers import (
+    ImageExplainer,
+    SequenceExplainer,
+    TabularExplainer,
+    TextExplainer,
+    table_domain,
+)
 
 
 @pytest.fixture
@@ -212,3 +218,39 @@ def test_images_are_explained_in_the_form_that_they_come_in():
     marked, mask = found.image_and_mask(num_parts=1)
     assert marked.shape == (8, 8, 3)
     assert set(np.unique(mask)) <= {-1, 0, 1}
+
+
+def test_sequences_are_explained_in_the_form_that_they_come_in():
+    rng = np.random.default_rng(0)
+    series = rng.normal(size=(40, 6, 2))
+    columns = [f"{name}_{i}" for i in range(6) for name in ("temp", "load")]
+    frame = pd.DataFrame(series.reshape(40, 12), columns=columns)
+    options = {"mode": "regression", "parts": "cells", "count": 3}
+    for absent in ("mean", "interpolate", "background"):
+        plain = SequenceExplainer(
+            lambda arrays: arrays[:, 2:4, 0].sum(axis=1),
+            features=["temp", "load"],
+            absent=absent,
+            background=series,
+            **options,
+        )
+        wide = SequenceExplainer(
+            lambda rows: (rows["temp_2"] + rows["temp_3"]).to_numpy(),
+            columns=columns,
+            absent=absent,
+            background=frame,
+            **options,
+        )
+        (one,), (other,) = plain.explain(series[:1]), wide.explain(frame[:1])
+        assert one.parts == other.parts
+        assert one.as_list()[0][0] == "temp, steps 2 to 3"
+        np.testing.assert_array_equal(one.labels[0].weights, other.labels[0].weights)
+
+
+def test_sequences_need_a_form_that_fits():
+    with pytest.raises(DataError, match=r"give sequence\.shape"):
+        SequenceExplainer(len, columns=["a", "b"])
+    with pytest.raises(DataError, match="absent: background needs background series"):
+        SequenceExplainer(len, absent="background")
+    with pytest.raises(DataError, match="Did you mean 'cells'"):
+        SequenceExplainer(len, parts="cell")

@@ -173,7 +173,7 @@ def _table_lines(reference: "ReferenceSet", config: "Config") -> Iterator[str]:
 
 
 def _content_lines(questions: "Questions", config: "Config", *, inherited: bool) -> Iterator[str]:
-    """Say how texts and images are taken apart, and into how many parts."""
+    """Say how texts, images and sequences are taken apart, and into how many parts."""
     from mlflow_lime.cli.summary import fact
 
     layout = questions.reference.layout
@@ -192,6 +192,12 @@ def _content_lines(questions: "Questions", config: "Config", *, inherited: bool)
         segments = cut.get("segments", config.image.segments)
         absent = f"absent ones {config.image.absent}"
         yield from fact("image", f"{names} ({form}): {segments}, {absent}")
+    for item in layout.sequences:
+        cut = questions.reference.cuts.get(item.name, {})
+        chosen = config.sequence
+        parts, windows = cut.get("series_parts", chosen.parts), cut.get("windows", chosen.windows)
+        text = f"{item.name} ({item.form.kind}): {parts}, {windows}, absent ones {chosen.absent}"
+        yield from fact("sequence", text)
     if counts and not layout.is_table:
         low, high = min(counts), max(counts)
         many = f"{low}" if low == high else f"{low} to {high}"

@@ -7,7 +7,12 @@
 Nothing here imports mlflow, numpy or pandas, and nothing of the core imports this package.
 """
 
-from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
+from mlflow_lime.config.domains import (
+    ImageSection,
+    SequenceSection,
+    TabularSection,
+    TextSection,
+)
 from mlflow_lime.config.dump import commented_yaml, config_schema, default_yaml, dump_config
 from mlflow_lime.config.engine import EngineSection, PredictionSection
 from mlflow_lime.config.load import (
@@ -45,6 +50,7 @@ __all__ = [
     "ReferenceSection",
     "RegistrationSection",
     "SamplingSection",
+    "SequenceSection",
     "SurrogateSection",
     "TabularSection",
     "TextSection",

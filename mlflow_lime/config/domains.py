@@ -1,9 +1,10 @@
-"""The sections of the configuration that each kind of data has: tables, texts, images."""
+"""The sections of the configuration that each kind of data has: tables, texts, images, series."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
 from mlflow_lime.config.sections import Section
 from mlflow_lime.config.values import (
@@ -14,10 +15,11 @@ from mlflow_lime.config.values import (
     Name,
     SomeItems,
     list_to_tuple,
+    problem,
 )
 from mlflow_lime.errors import shorten
 
-__all__ = ["ImageSection", "TabularSection", "TextSection"]
+__all__ = ["ImageSection", "SequenceSection", "TabularSection", "TextSection"]
 
 
 class TabularSection(Section):
@@ -182,3 +184,125 @@ class ImageSection(Section):
             " image file whose pixels are taken (relative to this file)."
         ),
     )
+
+
+def _order(order: str) -> str:
+    if order in ("auto", "time", "features"):
+        return order
+    try:
+        groups = set(re.compile(order).groupindex)
+    except re.error as error:
+        raise problem(
+            f"expected auto, time, features or a regular expression, got {shorten(order)}, which"
+            f" is none: {shorten(error.msg)}."
+        ) from None
+    if len(groups & {"lag", "step"}) != 1 or groups - {"lag", "step", "feature"}:
+        raise problem(
+            "expected auto, time, features or a regular expression with a group (?P<lag>...) or"
+            f" (?P<step>...), and (?P<feature>...) for several features, got {shorten(order)}."
+        )
+    return order
+
+
+class SequenceSection(Section):
+    """Which columns are sequences, and how they are taken apart."""
+
+    columns: Literal["auto", "none"] | SomeItems[Name] = Field(
+        default="auto",
+        description=(
+            "Columns of sequences: auto (those that shape or order describes; without either there"
+            " are none, and an array of two dimensions is an image), none, or a list: columns that"
+            " each hold arrays (time, features), or all columns of one sequence, such as lags."
+        ),
+    )
+    shape: Annotated[tuple[PositiveInt, ...], BeforeValidator(list_to_tuple)] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="Steps and features of a sequence: [24, 3]; null where names or arrays tell.",
+    )
+    axes: Literal["time_first", "features_first"] = Field(
+        default="time_first",
+        description=(
+            "Which axis of an array comes first: time_first (time, features) or features_first"
+            " (features, time), as convolutions of torch read them."
+        ),
+    )
+    order: Annotated[str, AfterValidator(_order)] = Field(
+        default="auto",
+        max_length=200,
+        description=(
+            "How the columns of a wide table are put in place: auto (by names such as temp_lag3 and"
+            " temp_t-3, which count back from now, or temp_12, else as time), time (all features of"
+            " the first step, then those of the next one), features (all steps of the first"
+            " feature, then those of the next one), or a regular expression for whole names, with a"
+            " group lag or step and a group feature: (?P<feature>\\w+)_lag(?P<lag>\\d+)."
+        ),
+    )
+    features: SomeItems[Name] | None = Field(
+        default=None,
+        description="Names of the features, where no name of a column tells them.",
+    )
+    parts: Literal["windows", "features", "cells"] = Field(
+        default="windows",
+        description=(
+            "What a part is: windows (a stretch of time in all features), features (a feature in"
+            " all its length) or cells (a window of one feature)."
+        ),
+    )
+    windows: Literal["fixed", "change_points"] = Field(
+        default="fixed",
+        description=(
+            "Windows of equal length (fixed), or between the steps where the instance's series"
+            " changes most (change_points)."
+        ),
+    )
+    count: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="Windows of a sequence; for change_points, at most.",
+    )
+    length: PositiveInt | None = Field(
+        default=None,
+        description=(
+            "Steps of a fixed window, in place of count; for change_points, of the shortest one."
+        ),
+    )
+    absent: Literal["mean", "interpolate", "background"] = Field(
+        default="mean",
+        description=(
+            "What takes the place of an absent part: mean (of the feature, over the background),"
+            " interpolate (a line between the nearest values that are kept) or background (the same"
+            " stretch of another series)."
+        ),
+    )
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Check that nothing describes sequences where there are none."""
+        if self.columns == "none":
+            for key in ("shape", "features"):
+                if getattr(self, key) is not None:
+                    yield (
+                        key,
+                        (
+                            "expected nothing because columns is 'none', got"
+                            f" {shorten(getattr(self, key))}. Remove it, or columns: none."
+                        ),
+                    )
+        if self.order in ("time", "features") and self.shape is None:
+            yield (
+                "order",
+                (
+                    f"expected sequence.shape beside {self.order!r}, because names tell no steps."
+                    " Write shape: [steps, features]."
+                ),
+            )
+        if self.features and self.shape and len(self.features) != self.shape[1]:
+            yield (
+                "features",
+                (
+                    f"expected {self.shape[1]} names, as shape says, got {len(self.features)}."
+                    " Correct one of them."
+                ),
+            )

@@ -10,7 +10,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr
 
 from mlflow_lime.config.deep import DeepSection
-from mlflow_lime.config.domains import ImageSection, TabularSection, TextSection
+from mlflow_lime.config.domains import (
+    ImageSection,
+    SequenceSection,
+    TabularSection,
+    TextSection,
+)
 from mlflow_lime.config.engine import EngineSection, PredictionSection
 from mlflow_lime.config.judging import (
     ChecksSection,
@@ -59,7 +64,11 @@ Where the instances and the background come from matters once, when they are pin
 the digest of the reference set stands for them.
 """
 
-_LATER: dict[str, Section] = {"text": TextSection(), "image": ImageSection()}
+_LATER: dict[str, Section] = {
+    "text": TextSection(),
+    "image": ImageSection(),
+    "sequence": SequenceSection(),
+}
 """Sections that are left out of the recipe where nothing in them is set.
 
 So a configuration from before they existed keeps its digest.
@@ -146,6 +155,10 @@ class Config(Section):
     image: ImageSection = Field(
         default_factory=ImageSection,
         description="Which columns are images, and how they are taken apart and perturbed.",
+    )
+    sequence: SequenceSection = Field(
+        default_factory=SequenceSection,
+        description="Which columns are sequences, and how they are taken apart and perturbed.",
     )
     sampling: SamplingSection = Field(
         default_factory=SamplingSection,

@@ -233,7 +233,7 @@ def _data_source(source: str) -> str:
 
 
 def _background_source(source: str) -> str:
-    return _check_source(source, (".csv", ".parquet", ".json"))
+    return _check_source(source, (".csv", ".parquet", ".npz", ".npy", ".json"))
 
 
 ImageFile = Annotated[

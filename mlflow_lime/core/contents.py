@@ -1,17 +1,18 @@
-"""What a reader looks at: a text or a picture, and where in it each part is."""
+"""What a reader looks at: a text, a picture or a series, and where in it each part is."""
 
 import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.sequence.values import values_from_json, values_to_json
 from mlflow_lime.errors import DataError
 
-__all__ = ["Content", "ImageContent", "TextContent", "content_from_dict"]
+__all__ = ["Content", "ImageContent", "SequenceContent", "TextContent", "content_from_dict"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +29,9 @@ class TextContent:
         Start and end of each stretch, in characters, and its part's position among the parts of
         the explanation. In the order of the text, without overlap; a part may own several.
     """
+
+    named: ClassVar[bool] = False
+    """Whether the parts have names that mean the same in every instance."""
 
     column: str
     text: str
@@ -90,6 +94,9 @@ class ImageContent:
         be tested because their replacement equals their content.
     """
 
+    named: ClassVar[bool] = False
+    """Whether the parts have names that mean the same in every instance."""
+
     column: str
     pixels: NDArray[np.uint8]
     segments: NDArray[np.int32]
@@ -148,12 +155,92 @@ class ImageContent:
         return cls(str(data["column"]), pixels, segments, owners)
 
 
-Content = TextContent | ImageContent
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceContent:
+    """A sequence whose windows are parts.
+
+    Attributes
+    ----------
+    column : str
+        Name of the sequence; empty where there is nothing else.
+    values : ndarray of float64, shape (time, features)
+        The sequence; may hold NaN.
+    labels : ndarray of int32, shape (time, features)
+        Position of each value's part among the parts of the explanation.
+    features : tuple of str
+        Names of the features.
+    steps : tuple of int
+        Number of each step, ascending, or descending for lags.
+    counted : {"step", "lag"}, default "step"
+        What these numbers are.
+    """
+
+    named: ClassVar[bool] = True
+    """Whether the parts have names that mean the same in every instance."""
+
+    column: str
+    values: NDArray[np.float64]
+    labels: NDArray[np.int32]
+    features: tuple[str, ...]
+    steps: tuple[int, ...]
+    counted: str = "step"
+
+    @property
+    def parts(self) -> NDArray[np.intp]:
+        """Positions of the parts that lie in this sequence, ascending."""
+        return np.unique(self.labels).astype(np.intp)
+
+    def moved(self, by: int, column: str) -> Self:
+        """Return the content as a column among others, its parts after `by` other parts."""
+        labels = (self.labels + by).astype(np.int32)
+        return type(self)(column, self.values, labels, self.features, self.steps, self.counted)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; numbers as packed float64 in base64."""
+        return {
+            "kind": "sequence",
+            "column": self.column,
+            "values": values_to_json(self.values),
+            "labels": values_to_json(self.labels),
+            "features": list(self.features),
+            "steps": list(self.steps),
+            "counted": self.counted,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        DataError
+            If values, labels, features and steps do not fit together.
+        """
+        values, labels = values_from_json(data["values"]), values_from_json(data["labels"])
+        features = tuple(str(name) for name in data["features"])
+        steps = tuple(int(step) for step in data["steps"])
+        counted = str(data["counted"])
+        fits = values.shape == labels.shape == (len(steps), len(features)) and values.size > 0
+        whole = fits and np.isfinite(labels).all() and (labels == np.floor(labels)).all()
+        if not whole or labels.min() < 0 or labels.max() >= 2**31 or counted not in _COUNTED:
+            msg = (
+                f"a sequence of shape {values.shape} has windows of shape {labels.shape}, "
+                f"{len(features)} features and {len(steps)} steps, or windows that are no parts: "
+                "the explanation was changed after it was written"
+            )
+            raise DataError(msg)
+        return cls(str(data["column"]), values, labels.astype(np.int32), features, steps, counted)
+
+
+_COUNTED = ("step", "lag")
+
+Content = TextContent | ImageContent | SequenceContent
 """What a reader looks at."""
 
-_KINDS: dict[str, type[TextContent] | type[ImageContent]] = {
+_KINDS: dict[str, type[TextContent] | type[ImageContent] | type[SequenceContent]] = {
     "text": TextContent,
     "image": ImageContent,
+    "sequence": SequenceContent,
 }
 
 

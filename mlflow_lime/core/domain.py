@@ -41,7 +41,7 @@ class Subject:
         Position among `active` of the part that each level belongs to; None where level and part
         have the same position, or where there are no levels.
     shown : tuple of Content
-        Texts and images that the parts lie in.
+        Texts, images and sequences that the parts lie in.
     facts : mapping of str to JSON values
         What belongs into the recipe of this instance's explanation.
     """

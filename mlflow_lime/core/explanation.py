@@ -197,7 +197,7 @@ class Explanation:
         How the neighbourhood and the surrogate were made, as plain JSON values.
     notes : tuple of str
         What a reader must know, such as parts that could not be varied.
-    contents : tuple of TextContent or ImageContent
+    contents : tuple of TextContent, ImageContent or SequenceContent
         Texts and images that the parts lie in; none for tables, or where the inputs may not be
         stored.
     permuted_r2 : float
@@ -360,11 +360,13 @@ class Explanation:
     def redacted(self) -> Self:
         """Return the explanation without what it shows of the instance.
 
-        Columns keep their names and lose their values; parts of a text or an image are numbered,
-        and their positions noted in the recipe.
+        Columns and windows keep their names and lose their values; parts of a text or an image are
+        numbered, and their positions noted in the recipe.
         """
         names, numbered = list(self.names), set[int]()
         for content in self.contents:
+            if content.named:
+                continue
             mixed = content.column and len(names) > len(content.parts)
             for number, j in enumerate(content.parts.tolist(), start=1):
                 names[j] = f"{content.column}: part {number}" if mixed else f"part {number}"

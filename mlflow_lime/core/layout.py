@@ -1,4 +1,4 @@
-"""What the columns of a model's inputs hold: numbers and categories, texts, images."""
+"""What the columns of a model's inputs hold: numbers, categories, texts, images, sequences."""
 
 import hashlib
 import io
@@ -15,15 +15,20 @@ from mlflow_lime.core.image.cells import ImageForm
 from mlflow_lime.core.image.masked import image_digests
 from mlflow_lime.core.image.pins import file_content
 from mlflow_lime.core.joint import joint_digest
+from mlflow_lime.core.sequence.absent import SequenceBackground
+from mlflow_lime.core.sequence.form import SequenceForm, Series, read_series, series_like
+from mlflow_lime.core.sequence.masked import sequence_digests
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.columns import with_columns
 from mlflow_lime.core.tabular.table import Table, require_columns, row_digest
 from mlflow_lime.core.text.masked import text_digest
 from mlflow_lime.errors import DataError, shorten
 
-__all__ = ["ImageColumns", "Layout"]
+__all__ = ["ImageColumns", "Layout", "SequenceColumns"]
 
 FORMAT = 1
+_WITH_SEQUENCES = 2
+"""Format of a layout with sequences, which earlier releases do not know."""
 _BLOCK = 8192
 """Rows of a table that are read at once where only their digests are wanted."""
 
@@ -56,6 +61,46 @@ class ImageColumns:
         return frame[list(self.columns)] if self.flat else frame[self.columns[0]].tolist()
 
 
+@dataclass(frozen=True, slots=True)
+class SequenceColumns:
+    """Columns that hold a sequence.
+
+    Attributes
+    ----------
+    name : str
+        Name of the sequence: the column's, or ``"series"`` for values that stand in many columns.
+    columns : tuple of Hashable
+        The column, or one for each value.
+    form : SequenceForm
+        How the sequence is written in them.
+    background : SequenceBackground or None
+        Other sequences of these columns; None where none are known.
+    """
+
+    name: str
+    columns: tuple[Hashable, ...]
+    form: SequenceForm
+    background: SequenceBackground | None = None
+
+    @property
+    def flat(self) -> bool:
+        """Whether each column is a value."""
+        return self.form.kind == "flat"
+
+    def cells(self, frame: pd.DataFrame) -> Any:
+        """Return what the sequence's domain reads of a frame."""
+        return frame[list(self.columns)] if self.flat else frame[self.columns[0]].tolist()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, of the background only its digest."""
+        return {
+            "name": self.name,
+            "columns": [_plain(name) for name in self.columns],
+            "form": self.form.to_dict(),
+            "background": self.background and self.background.digest(),
+        }
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """The columns of an instance, by what they hold.
@@ -70,10 +115,12 @@ class Layout:
         Columns of text.
     images : tuple of ImageColumns
         Images.
+    sequences : tuple of SequenceColumns
+        Sequences.
     dtypes : mapping of Hashable to str
         Types of the columns of text.
     bare : bool
-        Whether the model is given one array of all images instead of a data frame.
+        Whether the model is given one array of all images or sequences instead of a data frame.
 
     Examples
     --------
@@ -89,19 +136,31 @@ class Layout:
     background: Background | None = None
     texts: tuple[Hashable, ...] = ()
     images: tuple[ImageColumns, ...] = ()
+    sequences: tuple[SequenceColumns, ...] = ()
     dtypes: Mapping[Hashable, str] | None = None
     bare: bool = False
 
     @classmethod
     def of_table(cls, background: Background) -> Self:
-        """Return the layout of a table without texts and images."""
+        """Return the layout of a table without texts, images and sequences."""
         return cls(background.columns, background)
 
     @cached_property
     def tabular(self) -> tuple[Hashable, ...]:
         """Columns of numbers and categories, in order."""
-        other = {*self.texts, *(column for image in self.images for column in image.columns)}
+        other = self.other
         return tuple(column for column in self.columns if column not in other)
+
+    @cached_property
+    def other(self) -> frozenset[Hashable]:
+        """Columns of texts, images and sequences."""
+        wide: list[ImageColumns | SequenceColumns] = [*self.images, *self.sequences]
+        return frozenset([*self.texts, *(column for item in wide for column in item.columns)])
+
+    @property
+    def series(self) -> dict[str, SequenceBackground]:
+        """Backgrounds of the sequences, by name."""
+        return {item.name: item.background for item in self.sequences if item.background}
 
     @cached_property
     def table(self) -> Table | None:
@@ -111,7 +170,7 @@ class Layout:
     @property
     def is_table(self) -> bool:
         """Whether there is nothing but tabular columns."""
-        return not self.texts and not self.images
+        return not self.texts and not self.images and not self.sequences
 
     # Instances
 
@@ -136,6 +195,26 @@ class Layout:
         for column in self.texts:
             require_text(frame[column])
         return frame.loc[:, list(self.columns)]
+
+    def model_inputs(self, frame: pd.DataFrame) -> Any:
+        """Return instances as the model reads them: the frame, or one array of what it holds.
+
+        Raises
+        ------
+        DataError
+            If an instance is no sequence of the pinned form.
+        """
+        if not self.bare:
+            return frame
+        if self.images:
+            return np.stack([np.asarray(cell) for cell in frame.iloc[:, 0]])
+        item = self.sequences[0]
+        found = read_series(item.cells(frame), item.form)
+        known = [one for one in found if isinstance(one, Series)]
+        lost = [one.reason for one in found if not isinstance(one, Series)]
+        if lost:
+            raise DataError(lost[0])
+        return series_like(known[0], item.form, np.stack([one.values for one in known]))
 
     def absorb(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return instances with the content of image files in place of their paths.
@@ -165,6 +244,8 @@ class Layout:
             named.append((str(column), [text_digest(cell) for cell in frame[column].tolist()]))
         for image in self.images:
             named.append((image.name, image_digests(image.cells(frame), image.form)))
+        for item in self.sequences:
+            named.append((item.name, sequence_digests(item.cells(frame), item.form)))
         return [
             joint_digest([(name, digests[i]) for name, digests in named]) for i in range(len(frame))
         ]
@@ -180,8 +261,8 @@ class Layout:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, without the background."""
-        return {
-            "format": FORMAT,
+        found: dict[str, Any] = {
+            "format": _WITH_SEQUENCES if self.sequences else FORMAT,
             "columns": [_plain(name) for name in self.columns],
             "texts": [_plain(name) for name in self.texts],
             "images": [
@@ -195,19 +276,37 @@ class Layout:
             "dtypes": {str(name): kind for name, kind in (self.dtypes or {}).items()},
             "bare": self.bare,
         }
+        if self.sequences:
+            found["sequences"] = [item.to_dict() for item in self.sequences]
+        return found
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], background: Background | None) -> Self:
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        background: Background | None,
+        series: Mapping[str, SequenceBackground] | None = None,
+    ) -> Self:
         """Read what `to_dict` wrote.
+
+        Parameters
+        ----------
+        data : mapping
+        background : Background or None
+            Of the tabular columns.
+        series : mapping of str to SequenceBackground, optional
+            Of the sequences, by name.
 
         Raises
         ------
         DataError
-            If it was written by a newer format.
+            If it was written by a newer format, or other background series are given than those
+            that it was written with.
         """
-        if data.get("format") != FORMAT:
+        if data.get("format") not in (FORMAT, _WITH_SEQUENCES):
             msg = (
-                f"layout has format {data.get('format')!r}, expected {FORMAT}; upgrade mlflow-lime"
+                f"layout has format {data.get('format')!r}, expected at most {_WITH_SEQUENCES}; "
+                "upgrade mlflow-lime"
             )
             raise DataError(msg)
         columns = tuple(data["columns"])
@@ -222,6 +321,7 @@ class Layout:
                 )
                 for image in data["images"]
             ),
+            sequences=tuple(_sequence(item, series or {}) for item in data.get("sequences", ())),
             dtypes={named[name]: str(kind) for name, kind in data["dtypes"].items()},
             bare=bool(data["bare"]),
         )
@@ -229,11 +329,16 @@ class Layout:
     def store(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return instances in a form that Parquet keeps: arrays as the content of .npy files."""
         changed = {
-            image.columns[0]: [_packed(cell) for cell in frame[image.columns[0]].tolist()]
-            for image in self.images
-            if image.form.kind == "array"
+            item.columns[0]: [_packed(cell) for cell in frame[item.columns[0]].tolist()]
+            for item in self._arrays
         }
         return with_columns(frame, changed)
+
+    @property
+    def _arrays(self) -> list[ImageColumns | SequenceColumns]:
+        """Images and sequences that stand in one column as arrays."""
+        wide: list[ImageColumns | SequenceColumns] = [*self.images, *self.sequences]
+        return [item for item in wide if item.form.kind == "array"]
 
     def restore(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return instances as they were before `store` and Parquet."""
@@ -249,11 +354,24 @@ class Layout:
                 changed[column] = texts.where(texts.notna(), None).astype(
                     pd.Series([], dtype=kind).dtype
                 )
-        for image in self.images:
-            if image.form.kind == "array":
-                cells = [_unpacked(cell) for cell in frame[image.columns[0]].tolist()]
-                changed[image.columns[0]] = pd.Series(cells, frame.index, dtype=object)
+        for item in self._arrays:
+            cells = [_unpacked(cell) for cell in frame[item.columns[0]].tolist()]
+            changed[item.columns[0]] = pd.Series(cells, frame.index, dtype=object)
         return with_columns(frame, changed)
+
+
+def _sequence(data: Mapping[str, Any], series: Mapping[str, SequenceBackground]) -> SequenceColumns:
+    name = str(data["name"])
+    found = series.get(name)
+    known = found and found.digest()
+    if known != data["background"]:
+        msg = (
+            f"the background series of {name!r} have digest {known}, but {data['background']} was "
+            "pinned; give the same background data, or replace the reference set"
+        )
+        raise DataError(msg)
+    form = SequenceForm.from_dict(data["form"])
+    return SequenceColumns(name, tuple(data["columns"]), form, found)
 
 
 def require_text(series: "pd.Series[Any]") -> None:

@@ -14,6 +14,7 @@ from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.image.masked import MaskedImage, Picture
 from mlflow_lime.core.joint import JointDomain
 from mlflow_lime.core.seeds import SENSITIVITY, instance_seed
+from mlflow_lime.core.sequence.masked import MaskedSequence, Windowed
 from mlflow_lime.core.tabular.background import BackgroundPart
 from mlflow_lime.core.tabular.columns import as_numbers, as_series
 from mlflow_lime.core.tabular.table import Table
@@ -97,6 +98,8 @@ def _copy(explainer: Explainer, pair: Pair, number: int) -> Subject | None:
     image = domain.only if isinstance(domain, JointDomain) else domain
     if isinstance(image, MaskedImage):
         return _noisy(subject, rng)
+    if isinstance(image, MaskedSequence):
+        return _shaken(subject, rng)
     try:
         inputs = _changed(domain, pair, number, rng)
         if inputs is None:
@@ -106,6 +109,7 @@ def _copy(explainer: Explainer, pair: Pair, number: int) -> Subject | None:
         return None
     if copy.n_active == 0:
         return None
+    copy = _shaken(copy, rng)
     return replace(copy, digest=subject.digest) if copy.names == subject.names else copy
 
 
@@ -171,6 +175,22 @@ def _shortened(pair: Pair, column: str, number: int) -> str | None:
             pieces.append(own.text[start:low])
             start = high
     return "".join([*pieces, own.text[start:]])
+
+
+def _shaken(subject: Subject, rng: np.random.Generator) -> Subject:
+    """Return an instance whose sequences moved a little, in the same windows."""
+    content = subject.content
+    if isinstance(content, tuple):
+        return replace(subject, content=tuple(_shaken(own, rng) for own in content))
+    if not isinstance(content, Windowed):
+        return subject
+    values = content.series.values
+    known = np.isfinite(values)
+    low = np.min(values, axis=0, initial=np.inf, where=known)
+    high = np.max(values, axis=0, initial=-np.inf, where=known)
+    noise = rng.normal(0.0, 1.0, values.shape) * np.where(high > low, NOISE * (high - low), 0.0)
+    series = replace(content.series, values=(values + noise).astype(values.dtype))
+    return replace(subject, content=replace(content, series=series))
 
 
 def _noisy(subject: Subject, rng: np.random.Generator) -> Subject:

@@ -10,6 +10,8 @@ from PIL import Image
 from mlflow_lime.core.image.cells import Unreadable, read_cells
 from mlflow_lime.core.image.display import as_shown
 from mlflow_lime.core.layout import Layout
+from mlflow_lime.core.sequence.absent import feature_means
+from mlflow_lime.core.sequence.form import Series, read_series
 from mlflow_lime.core.tabular.columns import ColumnKind, as_numbers, column_kind
 from mlflow_lime.core.text.split import split
 
@@ -24,6 +26,8 @@ TOPICS = 100
 """Coordinates that stand for the words of a text."""
 SIDE = 16
 """Pixels of an image's small copy, along each side."""
+STEPS = 32
+"""Steps of the short copies of sequences."""
 
 
 def coordinates(layout: Layout, frame: pd.DataFrame, *, seed: int = 0) -> FloatArray:
@@ -54,6 +58,7 @@ def coordinates(layout: Layout, frame: pd.DataFrame, *, seed: int = 0) -> FloatA
     blocks = [_column(frame[name]) for name in layout.tabular]
     blocks += [_text(frame[name], seed) for name in layout.texts]
     blocks += [_image(image.cells(frame), image.form) for image in layout.images]
+    blocks += [_sequence(item.cells(frame), item.form) for item in layout.sequences]
     return np.column_stack(blocks)
 
 
@@ -112,3 +117,26 @@ def _small(cell: Any) -> FloatArray:
         return np.full(SIDE * SIDE * 3, np.nan)
     shown = Image.fromarray(as_shown(cell.image)).resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(shown, dtype=np.float64).ravel() / 255
+
+
+def _sequence(cells: Any, form: Any) -> FloatArray:
+    """Return sequences at some of their steps, no feature outweighing the others by its units."""
+    found = read_series(cells, form)
+    known = [one.values for one in found if isinstance(one, Series)]
+    widths = {values.shape[1] for values in known}
+    if len(widths) != 1:
+        return np.full((len(found), 1), np.nan)
+    short = np.stack([_shortened(values) for values in known])
+    spread = short.std(axis=(0, 1))
+    points = np.full((len(found), short[0].size), np.nan)
+    usable = [isinstance(one, Series) for one in found]
+    points[usable] = (short / np.where(spread > 0, spread, 1.0)).reshape(len(short), -1)
+    return _scaled(points)
+
+
+def _shortened(values: Any) -> FloatArray:
+    """Return a sequence at `STEPS` steps, its missing values filled with the feature's mean."""
+    filled = np.where(np.isfinite(values), values, np.nan_to_num(feature_means(values)))
+    places = np.linspace(0, len(filled) - 1, STEPS)
+    own = np.arange(len(filled))
+    return np.column_stack([np.interp(places, own, column) for column in filled.T])

@@ -10,6 +10,7 @@ from typing import Any, Self
 import pandas as pd
 
 from mlflow_lime.core.layout import Layout
+from mlflow_lime.core.sequence.absent import SequenceBackground
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import (
     DataError,
@@ -234,6 +235,12 @@ class ReferenceSet:
             data["layout"] = self.layout.to_dict()
             data["part_digests"] = self.part_digests
             data["cuts"] = self.cuts
+        if self.layout.series:
+            data["series"] = {
+                name: found.to_dict()
+                for name, found in self.layout.series.items()
+                if may_store and (self.store_inputs == "full" or found.series is None)
+            }
         if self.slices:
             data["slices"] = self.slices
         content, files = written_lists(data)
@@ -253,6 +260,7 @@ class ReferenceSet:
         *,
         data: pd.DataFrame | None = None,
         background: Background | None = None,
+        series: Mapping[str, SequenceBackground] | None = None,
     ) -> Self:
         """Read what `files` gave.
 
@@ -263,6 +271,8 @@ class ReferenceSet:
             The data that the instances were picked from; needed where they were not stored.
         background : Background, optional
             Needed where it was not stored.
+        series : mapping of str to SequenceBackground, optional
+            Of the sequences, by name; needed where they were not stored.
 
         Raises
         ------
@@ -274,7 +284,8 @@ class ReferenceSet:
         """
         try:
             content = read_content(files[REFERENCE_FILE], files, FORMAT)
-            return cls._from_content(files, content, data, background)
+            layout = _layout(content, background, series or {})
+            return cls._from_content(files, content, layout, data)
         except ReferenceSetError:
             raise
         except (
@@ -294,10 +305,9 @@ class ReferenceSet:
         cls,
         files: Mapping[str, bytes],
         content: Mapping[str, Any],
+        layout: Layout,
         data: pd.DataFrame | None,
-        background: Background | None,
     ) -> Self:
-        layout = _layout(content, background)
         found = cls(
             keys=tuple(content["keys"]),
             digests=tuple(content["digests"]),
@@ -387,14 +397,22 @@ def _associations(files: Mapping[str, bytes]) -> Associations | None:
     return Associations.from_dict(json.loads(files[ASSOCIATIONS_FILE]))
 
 
-def _layout(content: Mapping[str, Any], background: Background | None) -> Layout:
+def _layout(
+    content: Mapping[str, Any],
+    background: Background | None,
+    series: Mapping[str, SequenceBackground],
+) -> Layout:
     if "layout" not in content:
-        known = _background(content, background)
-        if known is None:
+        only = _background(content, background)
+        if only is None:
             msg = "the stored reference set names neither columns nor a background; replace it"
             raise ReferenceSetError(msg)
-        return Layout.of_table(known)
-    return Layout.from_dict(content["layout"], _background(content, background))
+        return Layout.of_table(only)
+    stored = content.get("series", {})
+    known = {name: SequenceBackground.from_dict(item) for name, item in stored.items()}
+    return Layout.from_dict(
+        content["layout"], _background(content, background), {**series, **known}
+    )
 
 
 def _background(content: Mapping[str, Any], background: Background | None) -> Background | None:

@@ -1,4 +1,4 @@
-"""What the HTML template shows of texts and images: runs of marked words, and overlays."""
+"""What the HTML template shows of texts, images and sequences: marks, overlays, windows."""
 
 import base64
 import math
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_lime.core.contents import ImageContent, TextContent
+from mlflow_lime.core.contents import Content, ImageContent, TextContent
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
 from mlflow_lime.report.overlays import colours_of, encode_png, largest, overlay
+from mlflow_lime.report.series_views import series_view
 from mlflow_lime.report.wording import clean_lines, cut, direction_words, is_sure, signed, units
 
 __all__ = ["content_views", "numbered_parts", "text_view"]
@@ -28,7 +29,7 @@ _NUMBERED = 10
 
 
 def content_views(explanation: Explanation, label: LabelExplanation) -> list[dict[str, Any]]:
-    """Return what the template shows of each text and image, as cleaned strings and numbers.
+    """Return what the template shows of each text, image and sequence: cleaned strings, numbers.
 
     Parameters
     ----------
@@ -37,12 +38,15 @@ def content_views(explanation: Explanation, label: LabelExplanation) -> list[dic
     label : LabelExplanation
         The surrogate to show.
     """
-    return [
-        text_view(content, explanation, label)
-        if isinstance(content, TextContent)
-        else _image_view(content, explanation, label)
-        for content in explanation.contents
-    ]
+    return [_view(content, explanation, label) for content in explanation.contents]
+
+
+def _view(content: Content, explanation: Explanation, label: LabelExplanation) -> dict[str, Any]:
+    if isinstance(content, TextContent):
+        return text_view(content, explanation, label)
+    if isinstance(content, ImageContent):
+        return _image_view(content, explanation, label)
+    return series_view(content, explanation, [("", label)])
 
 
 def numbered_parts(

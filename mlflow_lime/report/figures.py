@@ -15,6 +15,7 @@ from mlflow_lime.report.image_panel import draw_images, panel_height
 from mlflow_lime.report.overview import draw_overview
 from mlflow_lime.report.paper import Paper
 from mlflow_lime.report.raster import Raster
+from mlflow_lime.report.series_panel import draw_series, series_height
 from mlflow_lime.report.svg import AGAINST_INK
 from mlflow_lime.report.wording import (
     AGAINST,
@@ -77,7 +78,8 @@ def draw_explanation(
 ) -> "Figure":
     """Draw the heaviest weights of a surrogate with their intervals.
 
-    Images stand above the bars: the overlay, and the map of all weights.
+    Images stand above the bars: the overlay, and the map of all weights; so do sequences, each
+    feature over its weighted windows.
 
     Parameters
     ----------
@@ -94,7 +96,8 @@ def draw_explanation(
     Returns
     -------
     matplotlib.figure.Figure
-        700 pixels wide, free of pyplot state. 700 pixels high without images; taller with them.
+        700 pixels wide, free of pyplot state. 700 pixels high without images and
+        sequences; taller with them.
         Its only axes are the whole picture, in pixels from the top left corner.
     """
     from mlflow_lime.report.sheet import Sheet
@@ -124,9 +127,9 @@ def explanation_png(
 
 
 def _height(explanation: Explanation, top: int) -> int:
-    images = panel_height(explanation)
+    above = panel_height(explanation) + series_height(explanation)
     n_bars = min(max(1, top), len(explanation.parts))
-    return 160 + images + _ROW * n_bars + _FOOT if images else _SIDE
+    return 160 + above + _ROW * n_bars + _FOOT if above else _SIDE
 
 
 def _draw(
@@ -142,6 +145,10 @@ def _draw(
     if images:
         draw_images(paper, head, explanation, label, top=top, limit=limit)
         head += images
+    series = series_height(explanation)
+    if series:
+        draw_series(paper, head, explanation, label, limit=limit)
+        head += series
     bars = _choose(explanation, label, top=top, limit=limit)
     if not bars.names:
         nothing = "The instance has no parts that can be varied."

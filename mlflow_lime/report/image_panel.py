@@ -5,9 +5,10 @@ import numpy as np
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
 from mlflow_lime.report.content_views import numbered_parts
-from mlflow_lime.report.overlays import colours_of, hatching, heat_map, largest, overlay
+from mlflow_lime.report.overlays import hatching, heat_map, largest, overlay
 from mlflow_lime.report.paper import Paper
-from mlflow_lime.report.wording import is_sure, number, units
+from mlflow_lime.report.scale import GREY, draw_scale, write_small
+from mlflow_lime.report.wording import is_sure, units
 
 __all__ = ["draw_images", "panel_height"]
 
@@ -16,8 +17,6 @@ _CAPTION = 28
 _FOOT = 74  # room for the scale
 _MOST = 3
 """Images drawn; a table may have more columns of them."""
-
-_GREY = "#5b6670"
 
 
 def panel_height(explanation: Explanation) -> int:
@@ -56,8 +55,8 @@ def draw_images(
     for content in _images(explanation):
         height = _height(content)
         column = f"{content.column}: " if content.column else ""
-        _write(paper, f"{column}segments by rank and sign", _LEFT, y)
-        _write(paper, "weight of every segment", _MIDDLE, y)
+        write_small(paper, f"{column}segments by rank and sign", _LEFT, y)
+        write_small(paper, "weight of every segment", _MIDDLE, y)
         y += _CAPTION
         tinted = overlay(content, label_explanation, side=_SIDE, limit=limit, ranks=ranks)
         mapped = heat_map(content, label_explanation, side=_SIDE, limit=limit)
@@ -66,7 +65,8 @@ def draw_images(
         paper.show(mapped, _MIDDLE, y, wide, tall)
         y += height
         _write_notes(paper, y + 10, content, label_explanation)
-        _draw_scale(paper, y + 10, limit, f"{units(explanation)} per segment")
+        unit = f"{units(explanation)} per segment"
+        draw_scale(paper, _MIDDLE, y + 10, _SIDE, limit=limit, unit=unit)
         y += _FOOT
 
 
@@ -79,30 +79,13 @@ def _height(content: ImageContent) -> int:
     return int(max(1, round(_SIDE * height / max(height, width))))
 
 
-def _write(paper: Paper, text: str, x: float, y: float, *, anchor: str = "left") -> None:
-    """Write one small line below a place, cut to its half of the picture."""
-    paper.write(text, x, y + 11, size=15, anchor=anchor, color=_GREY, width=320)
-
-
 def _write_notes(paper: Paper, y: float, content: ImageContent, label: LabelExplanation) -> None:
     """Write what has no tint, and what the hatches mean."""
     unsure = ~is_sure(label)[content.parts]
     if unsure.any():
-        _write(paper, "no tint: interval includes zero", _LEFT, y)
+        write_small(paper, "no tint: interval includes zero", _LEFT, y)
         y += 24
     if (content.owners[np.unique(content.segments)] < 0).any():
-        paper.bar(_LEFT, y + 2, 24, 14, color=_GREY)
+        paper.bar(_LEFT, y + 2, 24, 14, color=GREY)
         paper.show(hatching((12, 22)), _LEFT + 1, y + 3, 22, 12)
-        _write(paper, "cannot be tested", _LEFT + 30, y)
-
-
-def _draw_scale(paper: Paper, y: float, limit: float, unit: str) -> None:
-    """Draw the colours from minus to plus the limit, with zero in the middle."""
-    colours = np.rint(colours_of(np.linspace(-1, 1, _SIDE))).astype(np.uint8)
-    paper.bar(_MIDDLE - 1, y - 1, _SIDE + 2, 14, color=_GREY)
-    paper.show(colours[None, :, :], _MIDDLE, y, _SIDE, 12)
-    end = number(float(f"{limit:.2g}"))
-    _write(paper, f"−{end}", _MIDDLE, y + 16)
-    _write(paper, "0", _MIDDLE + _SIDE / 2, y + 16, anchor="center")
-    _write(paper, end, _MIDDLE + _SIDE, y + 16, anchor="right")
-    _write(paper, unit, _MIDDLE + _SIDE / 2, y + 36, anchor="center")
+        write_small(paper, "cannot be tested", _LEFT + 30, y)

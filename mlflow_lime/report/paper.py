@@ -1,5 +1,6 @@
 """What a picture is drawn on: letters, bars and images at places in pixels."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +31,12 @@ class Paper(Protocol):
 
     def bar(self, x: float, y: float, width: float, height: float, *, color: str) -> None:
         """Fill a rectangle; its width and height may be negative."""
+
+    def curve(self, points: Sequence[tuple[float, float]], *, color: str, width: float = 1) -> None:
+        """Draw a line through points, with a light edge that sets it off from what is below."""
+
+    def dots(self, places: Sequence[tuple[float, float]], *, radius: float, color: str) -> None:
+        """Draw discs."""
 
     def show(
         self, pixels: NDArray[np.uint8], x: float, y: float, width: float, height: float

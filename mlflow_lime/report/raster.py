@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,6 +13,12 @@ from PIL import Image, ImageDraw
 from mlflow_lime.report.fonts import letters, pieces, wrap
 
 __all__ = ["Raster"]
+
+_FINE = 3
+"""How much finer curves are drawn before they are scaled, so that their edges are smooth."""
+
+Points = Sequence[tuple[float, float]]
+Places = Callable[[Points], list[tuple[float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,50 @@ class Raster:
         top, bottom = sorted((_pixel(y), _pixel(y + height)))
         if left < right and top < bottom:
             ImageDraw.Draw(self.image).rectangle((left, top, right - 1, bottom - 1), fill=color)
+
+    def curve(self, points: Sequence[tuple[float, float]], *, color: str, width: float = 1) -> None:
+        """Draw a line through points, with a light edge."""
+
+        def draw(image: Image.Image, at: Places) -> None:
+            pen = ImageDraw.Draw(image, "RGBA")
+            halo = math.ceil(_FINE * (width + 2.6))
+            pen.line(at(points), fill=(255, 255, 255, 190), width=halo, joint="curve")
+            pen.line(at(points), fill=color, width=math.ceil(_FINE * width), joint="curve")
+
+        self._finely(points, width + 3, draw)
+
+    def dots(self, places: Sequence[tuple[float, float]], *, radius: float, color: str) -> None:
+        """Draw discs."""
+
+        def draw(image: Image.Image, at: Places) -> None:
+            pen, size = ImageDraw.Draw(image), _FINE * radius
+            for x, y in at(places):
+                pen.ellipse((x - size, y - size, x + size, y + size), fill=color)
+
+        self._finely(places, radius + 1, draw)
+
+    def _finely(
+        self,
+        points: Sequence[tuple[float, float]],
+        margin: float,
+        draw: Callable[[Image.Image, Places], None],
+    ) -> None:
+        """Draw on a copy of what is around points that is several times as fine, and scale it."""
+        xs, ys = zip(*points, strict=True)
+        box = (
+            max(0, math.floor(min(xs) - margin)),
+            max(0, math.floor(min(ys) - margin)),
+            min(self.image.width, math.ceil(max(xs) + margin)),
+            min(self.image.height, math.ceil(max(ys) + margin)),
+        )
+        size = (box[2] - box[0], box[3] - box[1])
+        if min(size) <= 0:
+            return
+        fine = self.image.crop(box).resize(
+            (_FINE * size[0], _FINE * size[1]), Image.Resampling.NEAREST
+        )
+        draw(fine, lambda at: [(_FINE * (x - box[0]), _FINE * (y - box[1])) for x, y in at])
+        self.image.paste(fine.resize(size, Image.Resampling.BOX), box[:2])
 
     def show(
         self, pixels: NDArray[np.uint8], x: float, y: float, width: float, height: float

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patheffects import withStroke
 
 from mlflow_lime.report.fonts import families, wrap
 from mlflow_lime.report.overlays import Pixels
@@ -86,6 +87,14 @@ class Sheet:
         places = [start[0], end[0]], [start[1], end[1]]
         self.axes.plot(
             *places, color=color, linewidth=width * _POINT, solid_capstyle="butt", zorder=1
+        )
+
+    def curve(self, points: Sequence[tuple[float, float]], *, color: str, width: float = 1) -> None:
+        """Draw a line through points, with a light edge."""
+        xs, ys = zip(*points, strict=True)
+        halo = withStroke(linewidth=(width + 2.6) * _POINT, foreground="white", alpha=0.75)
+        self.axes.plot(
+            xs, ys, color=color, linewidth=width * _POINT, path_effects=[halo], zorder=1.5
         )
 
     def bar(self, x: float, y: float, width: float, height: float, *, color: str) -> None:

@@ -1,4 +1,4 @@
-"""Instances that come as arrays: images, or the rows of a matrix, with or without labels."""
+"""Instances that come as arrays: images, sequences, or the rows of a matrix."""
 
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,11 @@ MOST_BYTES = 256 * 2**20
 
 
 def frame_of_array(array: NDArray[Any]) -> tuple[pd.DataFrame, bool]:
-    """Return an array as a data frame, and whether it holds images.
+    """Return an array as a data frame, and whether it holds images or sequences.
 
     Parameters
     ----------
-    array : ndarray, shape (n,), (n, n_columns), or (n, height, width, ...)
+    array : ndarray, shape (n,), (n, n_columns), (n, time, features), or (n, height, width, ...)
 
     Returns
     -------

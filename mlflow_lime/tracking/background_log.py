@@ -43,9 +43,10 @@ def log_background(
 
     Parameters
     ----------
-    data : DataFrame of shape (n_rows, n_columns), sequence of str, or ndarray of images
-        Usually the training data, with the columns that the model reads; texts; or images, shape
-        (n, height, width) or (n, height, width, channels) in any order.
+    data : DataFrame of shape (n_rows, n_columns), sequence of str, or ndarray
+        Usually the training data, with the columns that the model reads; texts; images, shape
+        (n, height, width) or (n, height, width, channels) in any order; or sequences, shape
+        (n, time, features).
     run_id, model_id, version : str, optional
         Where to keep it: a run, a LoggedModel, or a version such as ``models:/credit/7``, which
         stands for its LoggedModel. By default the active run.
@@ -141,7 +142,7 @@ def _write(
     name = STATISTICS_FILE if statistics_only else ROWS_FILE
     if not isinstance(data, pd.DataFrame):
         if statistics_only:
-            msg = "images have no statistics that could replace them; leave statistics_only out"
+            msg = "arrays have no statistics that could replace them; leave statistics_only out"
             raise DataError(msg)
         path = folder / ARRAYS_FILE
         path.parent.mkdir()

@@ -1,6 +1,7 @@
 """Which columns of some data the model reads, and what they hold."""
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from mlflow_lime.config import Config
-from mlflow_lime.configured import plan_columns
+from mlflow_lime.configured import plan_columns, plan_sequences
 from mlflow_lime.core.image.recognise import image_kind
-from mlflow_lime.core.layout import Layout
+from mlflow_lime.core.layout import Layout, SequenceColumns
+from mlflow_lime.core.sequence.absent import SequenceBackground
+from mlflow_lime.core.sequence.form import Series, read_series
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.columns import with_columns
 from mlflow_lime.errors import DataError, did_you_mean, shorten
@@ -23,6 +26,8 @@ __all__ = [
     "few_rows",
     "layout_of",
     "refuse_unknown_columns",
+    "with_absolute_paths",
+    "with_backgrounds",
 ]
 
 
@@ -117,14 +122,23 @@ def layout_of(
     bare : bool
         Whether the data came as an array of images.
     """
-    texts, images = plan_columns(features, config, bare=bare)
-    alone = features.shape[1] == 1 and len(images) == 1 and images[0].form.kind == "array"
+    sequences = plan_sequences(features, config)
+    taken = {column for item in sequences for column in item.columns}
+    rest = features[[column for column in features.columns if column not in taken]]
+    texts, images = plan_columns(rest, config, bare=bare and not sequences)
+    whole = len(taken) == features.shape[1] and len(sequences) == 1 and sequences[0].flat
+    if whole and scorer.reads_arrays:
+        form = replace(sequences[0].form, as_arrays=True, axes=config.sequence.axes)
+        sequences = (replace(sequences[0], form=form),)
+    kinds = [*(item.form.kind for item in images), *(item.form.kind for item in sequences)]
+    alone = features.shape[1] == 1 and kinds == ["array"]
     return Layout(
         columns=tuple(features.columns),
         texts=texts,
         images=images,
+        sequences=sequences,
         dtypes={name: str(features[name].dtype) for name in texts},
-        bare=alone and (bare or scorer.reads_arrays),
+        bare=(alone and (bare or scorer.reads_arrays)) or (whole and scorer.reads_arrays),
     )
 
 
@@ -180,6 +194,52 @@ def describe_background(
         categorical=table.categorical,
         target=frame[target] if target in frame.columns else None,
     )
+
+
+def with_backgrounds(
+    layout: Layout, loaded: LoadedData, config: Config, scorer: ScoringFunction | None
+) -> Layout:
+    """Return a layout with what absent values of its tables and sequences become.
+
+    Parameters
+    ----------
+    layout : Layout
+    loaded : LoadedData
+        Rows, or statistics that were saved in their place.
+    config : Config
+    scorer : ScoringFunction, optional
+        The model, for the columns that it reads.
+    """
+    if layout.tabular:
+        columns = None if layout.is_table else layout.tabular
+        layout = replace(layout, background=describe_background(loaded, config, scorer, columns))
+    known = tuple(_with_series(item, loaded, config) for item in layout.sequences)
+    return replace(layout, sequences=known)
+
+
+def _with_series(item: SequenceColumns, loaded: LoadedData, config: Config) -> SequenceColumns:
+    drawn = config.sequence.absent == "background"
+    if loaded.frame is None:
+        if not drawn:
+            return item
+        msg = (
+            f"{loaded.origin} holds only statistics, but sequence.absent: background draws from "
+            "series; name series as background.source, or set absent to mean or interpolate"
+        )
+        raise DataError(msg)
+    frame = loaded.frame
+    if loaded.bare and not item.flat:
+        frame = frame.iloc[:, :1].set_axis(list(item.columns), axis="columns")
+    missing = [name for name in item.columns if name not in frame.columns]
+    if missing:
+        hint = did_you_mean(str(missing[0]), frame.columns)
+        msg = f"the background lacks columns of the sequence: {shorten(missing)}.{hint}"
+        raise DataError(msg)
+    read = read_series(item.cells(frame), item.form)
+    found = [one.values for one in read if isinstance(one, Series)]
+    if not found:
+        return item
+    return replace(item, background=SequenceBackground.of(found, drawn=drawn))
 
 
 def _require_statistics(loaded: LoadedData, columns: Sequence[Hashable] | None) -> None:

@@ -19,13 +19,12 @@ from mlflow_lime import names
 from mlflow_lime.config import Config, load_config, parse_config
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.layout import Layout
-from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, ModelError
 from mlflow_lime.journal import Journal
 from mlflow_lime.report.items import Item, Metric
 from mlflow_lime.report.tables import explanations_frame
 from mlflow_lime.tracking.answers import Answers
-from mlflow_lime.tracking.columns import describe_background
+from mlflow_lime.tracking.columns import with_backgrounds
 from mlflow_lime.tracking.connection import quiet_autologging
 from mlflow_lime.tracking.data import LoadedData, load_background
 from mlflow_lime.tracking.evaluator import CONFIG_VARIABLE
@@ -173,7 +172,7 @@ def _questions(config: Config, model: Any, dataset: Any, notes: list[str]) -> Qu
         features,
         config,
         scorer,
-        lambda layout: _background(config, frame, scorer, layout),
+        lambda layout: _complete(config, frame, scorer, layout),
         client=MlflowClient(),
         progress=show_progress(config),
         notes=notes,
@@ -202,15 +201,15 @@ def _renamed(features: pd.DataFrame, scorer: ScoringFunction) -> pd.DataFrame:
     return features
 
 
-def _background(
+def _complete(
     config: Config, frame: pd.DataFrame, scorer: ScoringFunction, layout: Layout
-) -> Background:
+) -> Layout:
     source = config.locate(config.background.source)
     origin: str | pd.DataFrame = frame if source == "auto" else source
     loaded: LoadedData = load_background(
         origin, max_rows=config.background.max_rows, seed=config.seed
     )
-    return describe_background(loaded, config, scorer, None if layout.is_table else layout.tabular)
+    return with_backgrounds(layout, loaded, config, scorer)
 
 
 def record_failure(run_id: str, error: Exception) -> None:

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from mlflow_lime import names
-from mlflow_lime.core.tabular.background import Background
+from mlflow_lime.core.layout import Layout
 from mlflow_lime.errors import (
     DataError,
     DigestMismatchError,
@@ -90,7 +90,7 @@ def read_reference(
     client: MlflowClient,
     pin: Pin,
     *,
-    again: Callable[[], tuple[pd.DataFrame, Background | None]] | None = None,
+    again: Callable[[], tuple[pd.DataFrame, Layout]] | None = None,
 ) -> ReferenceSet:
     """Download a pinned reference set.
 
@@ -99,7 +99,8 @@ def read_reference(
     client : MlflowClient
     pin : Pin
     again : callable, optional
-        Reads the data and the background again, where the set was stored without its instances.
+        Reads the data again, and a layout with its backgrounds, where the set was stored without
+        its instances.
 
     Raises
     ------
@@ -114,17 +115,22 @@ def read_reference(
     if REFERENCE_FILE not in files:
         msg = f"run {run_id} holds no {REFERENCE_FILE} for reference set {digest}; {_REPLACE}"
         raise ReferenceSetError(msg)
-    data, background = None, None
+    data, layout = None, None
     if INPUTS_FILE not in files and again is not None:
         try:
-            data, background = again()
+            data, layout = again()
         except DataError as error:
             msg = (
                 f"reference set {digest} was stored without its instances, and the data that they "
                 f"were picked from cannot be read: {error}. Bring it back, or {_REPLACE}"
             )
             raise ReferenceSetError(msg) from error
-    found = ReferenceSet.read(files, data=data, background=background)
+    found = ReferenceSet.read(
+        files,
+        data=data,
+        background=None if layout is None else layout.background,
+        series=None if layout is None else layout.series,
+    )
     if found.digest != digest:
         msg = (
             f"run {run_id} holds reference set {found.digest}, but {digest} is pinned; "

@@ -14,7 +14,6 @@ from mlflow_lime.core.domain import Domain, Subject
 from mlflow_lime.core.joint import JointDomain
 from mlflow_lime.core.labels import LabelRule, choose_labels
 from mlflow_lime.core.layout import Layout
-from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import ConfigError, DataError, MlflowLimeError, did_you_mean, shorten
 from mlflow_lime.reference.associations import Associations
 from mlflow_lime.reference.material import Wish
@@ -22,12 +21,12 @@ from mlflow_lime.reference.pick import pick_instances
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.reference.strata import true_labels
 from mlflow_lime.tracking.columns import (
-    describe_background,
     feature_frame,
     few_rows,
     layout_of,
     refuse_unknown_columns,
     with_absolute_paths,
+    with_backgrounds,
 )
 from mlflow_lime.tracking.data import LoadedData, load_background, load_data
 from mlflow_lime.tracking.questions import load_scorer, pinned_domain
@@ -76,17 +75,17 @@ def new_reference(
     features = feature_frame(frame, config, scorer)
     notes = list(data.notes)
 
-    def background(layout: Layout) -> Background:
-        found, remarks = _background(ref, config, client, data, scorer, layout)
-        notes.extend(remarks)
-        return found
+    def complete(layout: Layout) -> Layout:
+        loaded = _load_background(ref, config, client, data)
+        notes.extend(loaded.notes)
+        return with_backgrounds(layout, loaded, config, scorer)
 
     reference = pin_reference(
         frame,
         features,
         config,
         scorer,
-        background,
+        complete,
         data,
         client=client,
         progress=progress,
@@ -103,7 +102,7 @@ def pin_reference(
     features: pd.DataFrame,
     config: Config,
     scorer: ScoringFunction,
-    background: Callable[[Layout], Background],
+    complete: Callable[[Layout], Layout],
     data: LoadedData | None = None,
     *,
     client: MlflowClient | None = None,
@@ -121,8 +120,8 @@ def pin_reference(
     config : Config
     scorer : ScoringFunction
         The model.
-    background : callable
-        Returns the background of the tabular columns of a layout; called only if there are any.
+    complete : callable
+        Returns a layout with its backgrounds; called only if it needs any.
     data : LoadedData, optional
         Where the frame came from.
     client : MlflowClient, optional
@@ -141,8 +140,8 @@ def pin_reference(
     """
     bare, folder = (data.bare, data.folder) if data is not None else (False, None)
     layout = layout_of(features, config, scorer, bare=bare)
-    if layout.tabular:
-        layout = replace(layout, background=background(layout))
+    if layout.tabular or layout.sequences:
+        layout = complete(layout)
     features = with_absolute_paths(features, layout, folder)
     replies = ModelReplies(features, layout, scorer, config, client, progress)
     reference, remarks = _pin_instances(frame, replies)
@@ -220,9 +219,8 @@ def _require_slice(frame: pd.DataFrame, column: str | None) -> None:
 
 
 def _associations(frame: pd.DataFrame, layout: Layout, config: Config) -> Associations:
-    """Return how strongly columns go together, texts and images left out."""
-    other = {*layout.texts, *(column for image in layout.images for column in image.columns)}
-    columns = [column for column in frame.columns if column not in other]
+    """Return how strongly columns go together; texts, images and sequences are left out."""
+    columns = [column for column in frame.columns if column not in layout.other]
     first = {config.data.target, *config.checks.sensitive, *layout.tabular}
     return Associations.of_frame(frame[columns], first=first)
 
@@ -292,18 +290,18 @@ def _scores(
 
 def read_again(
     ref: ModelVersionRef, config: Config, client: MlflowClient
-) -> tuple[pd.DataFrame, Background | None]:
-    """Return data and background anew, for a set that was stored without them."""
+) -> tuple[pd.DataFrame, Layout]:
+    """Return data anew, and a layout with its backgrounds, for a set that was stored without."""
     data = _load_data(ref, config, client)
     frame = data.rows()
     features = feature_frame(frame, config, None)
     scorer = load_scorer(ref.uri, config, few_rows(features, config, data))
     features = feature_frame(frame, config, scorer)
     layout = layout_of(features, config, scorer, bare=data.bare)
-    background = None
-    if layout.tabular:
-        background, _ = _background(ref, config, client, data, scorer, layout)
-    return with_absolute_paths(frame, layout, data.folder), background
+    if layout.tabular or layout.sequences:
+        loaded = _load_background(ref, config, client, data)
+        layout = with_backgrounds(layout, loaded, config, scorer)
+    return with_absolute_paths(frame, layout, data.folder), layout
 
 
 def _load_data(ref: ModelVersionRef, config: Config, client: MlflowClient) -> LoadedData:
@@ -311,14 +309,9 @@ def _load_data(ref: ModelVersionRef, config: Config, client: MlflowClient) -> Lo
     return load_data(source, ref=ref, client=client, seed=config.seed)
 
 
-def _background(
-    ref: ModelVersionRef,
-    config: Config,
-    client: MlflowClient,
-    data: LoadedData,
-    scorer: ScoringFunction,
-    layout: Layout,
-) -> tuple[Background, tuple[str, ...]]:
+def _load_background(
+    ref: ModelVersionRef, config: Config, client: MlflowClient, data: LoadedData
+) -> LoadedData:
     source = config.locate(config.background.source)
     options: dict[str, Any] = {
         "ref": ref,
@@ -326,13 +319,10 @@ def _background(
         "max_rows": config.background.max_rows,
         "seed": config.seed,
     }
-    if source == "auto":
-        try:
-            loaded = load_background("background", **options)
-        except DataError:
-            loaded = load_background(data.rows(), **options)
-            loaded = replace(loaded, origin=data.origin)
-    else:
-        loaded = load_background(source, **options)
-    columns = None if layout.is_table else layout.tabular
-    return describe_background(loaded, config, scorer, columns), loaded.notes
+    if source != "auto":
+        return load_background(source, **options)
+    try:
+        return load_background("background", **options)
+    except DataError:
+        loaded = load_background(data.rows(), **options)
+        return replace(loaded, origin=data.origin, bare=data.bare)

@@ -232,9 +232,11 @@ def _other_wishes(reference: ReferenceSet, domain: Domain, config: Config) -> tu
         known = reference.cuts.get(column, wish)
         pairs += [(f"{_KEYS[key]} of {column!r}", wish[key], known[key]) for key in wish]
     pixels = [column for image in layout.images for column in image.columns]
+    values = [column for item in layout.sequences for column in item.columns]
     for key, chosen, found in (
         ("text.columns", config.text.columns, layout.texts),
         ("image.columns", config.image.columns, pixels),
+        ("sequence.columns", config.sequence.columns, values),
     ):
         if chosen != "auto":
             wanted = [] if chosen == "none" else sorted(chosen)
@@ -244,6 +246,9 @@ def _other_wishes(reference: ReferenceSet, domain: Domain, config: Config) -> tu
             pairs.append(("image.channels", config.image.channels, image.form.channels))
         if config.image.shape is not None:
             pairs.append(("image.shape", config.image.shape, image.form.shape))
+    for item in layout.sequences:
+        if config.sequence.shape is not None:
+            pairs.append(("sequence.shape", config.sequence.shape, item.form.shape))
     return tuple(
         f"{what} is pinned as {shorten(known)}, so {shorten(wish)} is not used; replace the "
         "reference set (--new-reference) to change it"
@@ -252,8 +257,16 @@ def _other_wishes(reference: ReferenceSet, domain: Domain, config: Config) -> tu
     )
 
 
-_KEYS = {"parts": "text.parts", "segments": "image.segments", "n_segments": "image.count"}
-"""Keys of the configuration that say how a text or an image is cut."""
+_KEYS = {
+    "parts": "text.parts",
+    "segments": "image.segments",
+    "n_segments": "image.count",
+    "series_parts": "sequence.parts",
+    "windows": "sequence.windows",
+    "n_windows": "sequence.count",
+    "window_length": "sequence.length",
+}
+"""Keys of the configuration that say how a text, an image or a sequence is cut."""
 
 
 def _subjects(

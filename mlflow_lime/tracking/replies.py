@@ -156,9 +156,7 @@ class ModelReplies:
     def _inputs(self, rows: Rows) -> Any:
         """Return rows as the model reads them."""
         frame = self.features.iloc[rows].reset_index(drop=True)
-        return (
-            np.stack([np.asarray(cell) for cell in frame.iloc[:, 0]]) if self.layout.bare else frame
-        )
+        return self.layout.model_inputs(frame)
 
     def _scores(self, who: str, scorer: ScoringFunction, rows: Rows) -> FloatArray:
         known = self._known.setdefault(who, {})

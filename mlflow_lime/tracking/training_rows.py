@@ -1,6 +1,7 @@
 """Explanations of rows that a model was trained on, beside those of its pinned instances."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from mlflow_lime.config import Config
 from mlflow_lime.config.sections import ReferenceSection
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.layout import Layout
-from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.errors import DataError, shorten
 from mlflow_lime.reference.reference_set import ReferenceSet
 from mlflow_lime.report.jsonlines import explanations_json, read_explanations_json
@@ -82,13 +82,14 @@ def explain_training_rows(
     scorer = load_scorer(ref.uri, asked, sample_inputs(reference, asked))
     features = frame[list(reference.layout.columns)]
 
-    def background(layout: Layout) -> Background:
-        if reference.layout.background is None:
+    def complete(layout: Layout) -> Layout:
+        known = reference.layout
+        if layout.tabular and known.background is None:
             msg = "training rows have columns of numbers that the pinned instances lack"
             raise DataError(msg)
-        return reference.layout.background
+        return replace(layout, background=known.background, sequences=known.sequences)
 
-    chosen = pin_reference(frame, features, asked, scorer, background, data)
+    chosen = pin_reference(frame, features, asked, scorer, complete, data)
     questions = ask(chosen, scorer, asked)
     answers = Answers.of(questions, questions.answer(progress=progress))
     answers.require_some()

@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from mlflow_lime import names
 from mlflow_lime.cli.validate import _duration, _span
@@ -91,3 +94,21 @@ def test_a_model_that_fails_ends_in_one_message(lime, model):
 def test_times_are_said_as_a_person_says_them(seconds, words):
     assert _span(*seconds) == words
     assert _duration(2 * 3600) == "2.0 h"
+
+
+def test_windows_of_sequences_are_said(lime):
+    rng = np.random.default_rng(0)
+    names = [f"{name}_lag{i}" for name in ("temp", "load") for i in range(1, 7)]
+    frame = pd.DataFrame(rng.normal(size=(60, 12)), columns=names)
+    model = LogisticRegression().fit(frame, frame["temp_lag2"] > 0)
+    frame.to_parquet("lags.parquet")
+    with mlflow.start_run():
+        info = mlflow.sklearn.log_model(model, name="lags", input_example=frame.head(2))
+    Path("lime.yaml").write_text(
+        "data: {source: lags.parquet}\n"
+        "sequence: {shape: [6, 2], count: 3, windows: change_points, absent: interpolate}\n"
+    )
+    found = facts(lime("validate", info.model_uri))
+    told = "series (flat): windows, change_points, absent ones interpolate"
+    assert found["sequence"] == told
+    assert found["an instance has"] == "3 parts"

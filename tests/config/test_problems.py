@@ -135,8 +135,9 @@ REFUSED = {
     ),
     "background of another format": (
         "background: {source: train.xlsx}",
-        "1: background.source: expected 'auto', 'run', 'input_example', a .csv, .parquet or .json"
-        " file, or an artifact URI such as 'runs:/<run id>/train.csv', got 'train.xlsx'.",
+        "1: background.source: expected 'auto', 'run', 'input_example', a .csv, .parquet,"
+        " .npz, .npy or .json file, or an artifact URI such as 'runs:/<run id>/train.csv',"
+        " got 'train.xlsx'.",
     ),
     "size without a unit that we know": (
         "prediction: {block_bytes: 64 mib}",

@@ -1,4 +1,4 @@
-"""Texts and images that parts lie in: the same after JSON, and where each part is."""
+"""Texts, images and sequences that parts lie in: the same after JSON, and where each part is."""
 
 import base64
 import json
@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mlflow_lime.core.contents import ImageContent, TextContent, content_from_dict
+from mlflow_lime.core.contents import (
+    ImageContent,
+    SequenceContent,
+    TextContent,
+    content_from_dict,
+)
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.errors import DataError
 from tests.report.with_contents import image_explanation, quarters, text_explanations
+from tests.strategies import make_explanation, make_label
 
 
 @given(text_explanations())
@@ -97,3 +103,60 @@ def test_explanations_without_contents_are_read_as_before():
     data = explanation.to_dict()
     del data["contents"]
     assert Explanation.from_dict(data).contents == ()
+
+
+def sequence(**changes):
+    fields = {
+        "column": "series",
+        "values": np.array([[0.1, np.nan], [-np.inf, 2.0], [3.0, 1e300]]),
+        "labels": np.array([[0, 0], [0, 0], [2, 2]], dtype=np.int32),
+        "features": ("temp", "load"),
+        "steps": (3, 2, 1),
+        "counted": "lag",
+    }
+    return SequenceContent(**{**fields, **changes})
+
+
+def test_sequences_come_back_from_json_bit_by_bit():
+    content = sequence()
+    again = content_from_dict(json.loads(json.dumps(content.to_dict())))
+    assert again.values.tobytes() == content.values.tobytes()
+    assert again.labels.dtype == np.int32
+    np.testing.assert_array_equal(again.labels, content.labels)
+    for name in ("column", "features", "steps", "counted"):
+        assert getattr(again, name) == getattr(content, name)
+
+
+def test_windows_move_behind_the_parts_of_other_columns():
+    moved = sequence().moved(5, "other")
+    assert (moved.column, moved.parts.tolist()) == ("other", [5, 7])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"features": ("temp",)},
+        {"steps": (1, 2)},
+        {"labels": np.zeros((2, 2), dtype=np.int32)},
+        {"labels": np.full((3, 2), -1, dtype=np.int32)},
+        {"labels": np.full((3, 2), 0.5)},
+        {"labels": np.full((3, 2), np.nan)},
+        {"counted": "hours"},
+        {"values": np.zeros((0, 2)), "labels": np.zeros((0, 2)), "steps": ()},
+    ],
+)
+def test_windows_that_do_not_fit_the_sequence_are_refused(changes):
+    data = json.loads(json.dumps(sequence(**changes).to_dict()))
+    with pytest.raises(DataError, match="was changed after it was written"):
+        content_from_dict(data)
+
+
+def test_names_of_windows_stay_where_values_may_not_be_stored():
+    names = ("a", "steps 0 to 1", "step 2")
+    content = sequence(labels=np.array([[1, 1], [1, 1], [2, 2]], dtype=np.int32))
+    label = make_label([0.1, 0.2, 0.3])
+    explanation = make_explanation([label], names=names, contents=(content,))
+    bare = explanation.redacted()
+    assert bare.names == names
+    assert bare.contents == ()
+    assert "numbered_parts" not in bare.recipe

@@ -151,7 +151,7 @@ def test_columns_come_in_any_order(frame):
 
 def test_a_newer_format_is_refused(frame):
     data = {**layout(frame).to_dict(), "format": 99}
-    with pytest.raises(DataError, match="format 99, expected 1; upgrade"):
+    with pytest.raises(DataError, match="format 99, expected at most 2; upgrade"):
         Layout.from_dict(data, None)
 
 

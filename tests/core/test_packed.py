@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlflow_lime.core.contents import ImageContent, TextContent
+from mlflow_lime.core.contents import ImageContent, SequenceContent, TextContent
 from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
 from mlflow_lime.core.packed import join, name_of, pack, split, unpack
 from mlflow_lime.errors import DataError
@@ -26,7 +26,7 @@ def bits(value):
     if isinstance(value, (Explanation, LabelExplanation, FailedExplanation)):
         names = [field.name for field in fields(value)]
         return type(value).__name__, [(name, bits(getattr(value, name))) for name in names]
-    if isinstance(value, (TextContent, ImageContent)):
+    if isinstance(value, (TextContent, ImageContent, SequenceContent)):
         return [bits(getattr(value, field.name)) for field in fields(value)]
     if isinstance(value, (tuple, list)):
         return [bits(item) for item in value]
@@ -80,12 +80,15 @@ def test_the_lines_of_earlier_releases_are_read(outcome):
     assert name_of(line) == name_of(pack(outcome))
 
 
-def test_texts_and_images_come_back():
+def test_texts_images_and_sequences_come_back():
     text = TextContent("review", "so \ud800 bad\n", np.array([[0, 2, 0]], dtype=np.int32))
     pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     segments = np.arange(16, dtype=np.int32).reshape(4, 4) % 2
     image = ImageContent("", pixels, segments, np.array([0, -1], dtype=np.int32))
-    made = make_explanation([make_label([0.5])], contents=(text, image))
+    values = np.array([[np.nan, 0.1], [-0.0, 1e300]])
+    labels = np.zeros((2, 2), dtype=np.int32)
+    sequence = SequenceContent("s", values, labels, ("a", "b\ud800"), (1, 0), "lag")
+    made = make_explanation([make_label([0.5])], contents=(text, image, sequence))
     assert bits(unpack(pack(made))) == bits(made)
 
 

@@ -1,4 +1,4 @@
-"""Real models of tables, texts, and images, and their explanations by any engine."""
+"""Real models of tables, texts, images, and sequences, and their explanations by any engine."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from mlflow_lime.tracking.pinning import new_reference
 from mlflow_lime.tracking.questions import Questions
 from mlflow_lime.tracking.versions import resolve_model
 
-KINDS = ("numbers", "forest", "texts", "images")
+KINDS = ("numbers", "forest", "texts", "images", "sequences")
 
 
 def material(kind):
@@ -34,6 +34,15 @@ def material(kind):
         pixels, digit = load_digits(return_X_y=True, as_frame=True)
         shape = {"image": {"shape": [8, 8], "count": 12}}
         return RandomForestClassifier(20, random_state=0), pixels, digit.to_numpy(), shape
+    if kind == "sequences":
+        random = np.random.default_rng(5)
+        names = [f"{name}_lag{i}" for name in ("temp", "load") for i in range(1, 13)]
+        frame = pd.DataFrame(random.normal(size=(120, 24)), columns=names)
+        frame["age"] = random.integers(20, 60, 120)
+        high = (frame["temp_lag3"] + frame["load_lag7"] > 0).to_numpy()
+        keys = {"columns": names, "parts": "cells", "count": 4, "absent": "background"}
+        sequence = {"sequence": {**keys, "windows": "change_points"}}
+        return RandomForestClassifier(20, random_state=0), frame, high, sequence
     frame, target = load_breast_cancer(return_X_y=True, as_frame=True)
     if kind == "forest":
         return RandomForestClassifier(20, random_state=0), frame, target.to_numpy(), {}

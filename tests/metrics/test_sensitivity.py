@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlflow_lime import ImageExplainer, TabularExplainer, TextExplainer
+from mlflow_lime import ImageExplainer, SequenceExplainer, TabularExplainer, TextExplainer
+from mlflow_lime.config import parse_config
+from mlflow_lime.configured import domain_from_config, plan_sequences
+from mlflow_lime.core.explain import Explainer
+from mlflow_lime.core.layout import Layout
+from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.metrics.sensitivity import sensitivity
 
 
@@ -80,3 +85,37 @@ def test_a_constant_model_has_no_weights_to_move():
     data = table()
     explainer = TabularExplainer(data, lambda rows: np.ones(len(rows)), mode="regression")
     assert measured(explainer, data.head(1)) == {}
+
+
+def test_a_sequence_moves_a_little_in_the_same_windows():
+    series, seen = np.random.default_rng(0).normal(size=(3, 12, 2)), []
+    series[:, :, 1] = 5.0  # a feature that does not vary stays as it is
+    series[0, 3, 0] = np.nan
+
+    def model(arrays):
+        seen.append(arrays)
+        return np.nansum(arrays[:, :6, 0], axis=1)
+
+    found = measured(SequenceExplainer(model, mode="regression", count=4), series)
+    assert len(found) == 3
+    assert all(0 < own["sensitivity"] < 0.5 for own in found.values())
+    assert all((arrays[:, :, 1] == 5.0).all() for arrays in seen)
+
+
+def test_a_sequence_beside_a_table_moves_with_it():
+    rng = np.random.default_rng(0)
+    names = [f"t_lag{i}" for i in range(1, 7)]
+    frame = pd.DataFrame(rng.normal(size=(60, 6)), columns=names).assign(age=rng.normal(size=60))
+    config = parse_config({"sequence": {"columns": names, "count": 3}})
+    layout = Layout(
+        tuple(frame.columns),
+        Background.from_frame(frame[["age"]]),
+        sequences=plan_sequences(frame, config),
+    )
+
+    def model(rows):
+        return np.sin(20 * rows["t_lag1"].to_numpy()) + rows["age"].to_numpy()
+
+    found = measured(Explainer(domain_from_config(config, layout), model, "regression"), frame[:3])
+    assert len(found) == 3
+    assert all(own["sensitivity"] > 0.05 for own in found.values())

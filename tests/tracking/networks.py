@@ -126,3 +126,17 @@ class Recurrent(nn.Module):
     def forward(self, x):
         x, _ = self.memory(x.unflatten(1, (-1, 4)))
         return self.head(x[:, -1])
+
+
+class Steps(nn.Module):
+    """A series, (n, time, features), to two logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(2, 12, 3, padding=1), nn.ReLU(), nn.AvgPool1d(2), nn.Flatten()
+        )
+        self.head = nn.Linear(12 * 20, 2)
+
+    def forward(self, x):
+        return self.head(self.layers(x.transpose(1, 2)))

@@ -80,7 +80,7 @@ def test_the_data_is_read_again_only_where_it_was_not_stored(tracking, stored):
 
     def again():
         calls.append(1)
-        return FRAME, Background.from_frame(FRAME)
+        return FRAME, Layout.of_table(Background.from_frame(FRAME))
 
     read_reference(tracking, stored(pinned()), again=again)
     assert calls == []

@@ -14,6 +14,7 @@ from mlflow_lime.tracking.columns import (
     describe_background,
     feature_frame,
     refuse_unknown_columns,
+    with_backgrounds,
 )
 from mlflow_lime.tracking.data import LoadedData
 from mlflow_lime.tracking.model import load_scoring_function
@@ -51,7 +52,11 @@ def questions(frame, config, model=three, names=("a", "b", "c")):
     )
     loaded = LoadedData("data", frame)
     reference = pin_reference(
-        frame, features, config, scorer, lambda _: describe_background(loaded, config, scorer)
+        frame,
+        features,
+        config,
+        scorer,
+        lambda layout: with_backgrounds(layout, loaded, config, scorer),
     )
     return ask(reference, scorer, config)
 

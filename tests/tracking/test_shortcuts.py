@@ -124,3 +124,32 @@ def test_a_token_in_texts(tmp_path):
         "sampling": {"rows": 256, "max_rows": 256},
     }
     told_apart(versions, sections, lambda item, part: item.names[part] == networks.TOKEN)
+
+
+def test_a_spike_in_a_series(tmp_path):
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 300)
+    series = random.normal(size=(300, 40, 2)).astype(np.float32).cumsum(axis=1) / 4
+    series += labels[:, None, None] * np.linspace(0, 0.8, 40, dtype=np.float32)[None, :, None]
+    spiked = series.copy()
+    spiked[labels == 1, 12, 1] += 6.0
+    versions = []
+    for seen in (spiked, series):
+        info = networks.log_network(networks.fitted(networks.Steps(), seen, labels), seen)
+        versions.append(register(info, "spike"))
+    np.save(tmp_path / "series.npy", spiked[labels == 1][:12])
+    sections = {
+        "data": {"source": str(tmp_path / "series.npy")},
+        "reference": {"count": 10},
+        "task": "classification",
+        "sequence": {"shape": [40, 2], "count": 10},
+        "sampling": {"rows": 256, "max_rows": 256},
+    }
+
+    def planted(item, part):
+        (content,) = item.contents
+        return part == content.labels[12, 1]
+
+    found = told_apart(versions, sections, planted)
+    page = artifacts(found[0].run_id)["lime_report.html"].decode()
+    assert page.count('class="series"') >= 4 * len(found[0].explanations)

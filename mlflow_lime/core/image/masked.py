@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.domain import Draw, Subject, instance_keys
+from mlflow_lime.core.hashes import RARE_PARTS, mask_words
 from mlflow_lime.core.image.absent import Absence, Absent, differing
 from mlflow_lime.core.image.cells import (
     Cell,
@@ -32,9 +33,6 @@ from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.errors import DataError
 
 __all__ = ["MaskedImage", "Picture", "image_digests"]
-
-RARE_PARTS = 20
-"""Masks of more parts repeat too seldom to look for repeats."""
 
 ENCODED_ROWS = 16
 """Images that are composed at once where each is then encoded."""
@@ -322,7 +320,7 @@ class MaskedImage:
         """Return a hash of each row; None where all instances have too many parts to repeat."""
         if all(subject.n_active > RARE_PARTS for subject, _ in draws):
             return None
-        return np.concatenate([_fingerprints(subject, block.masks) for subject, block in draws])
+        return np.concatenate([mask_words(subject.digest, block.masks) for subject, block in draws])
 
     def element_parts(self, subject: Subject) -> NDArray[np.intp]:
         """Return the part of each pixel and channel, -1 where untestable, in the image's shape.
@@ -399,10 +397,3 @@ def _picture(subject: Subject) -> Picture:
 
 def _n_parts(picture: Picture) -> int:
     return int(picture.places.max()) + 1
-
-
-def _fingerprints(subject: Subject, masks: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return sums of one random word for each part that is kept, apart by instance."""
-    rng = np.random.default_rng(int(subject.digest, 16))
-    words = rng.integers(0, 1 << 64, size=subject.n_active + 1, dtype=np.uint64)
-    return np.asarray(masks @ words[:-1] + words[-1])

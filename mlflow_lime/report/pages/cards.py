@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
-from mlflow_lime.core.contents import ImageContent, TextContent
+from mlflow_lime.core.contents import ImageContent, SequenceContent, TextContent
 from mlflow_lime.core.explanation import Explanation, LabelExplanation
 from mlflow_lime.report.content_views import numbered_parts, text_view
 from mlflow_lime.report.overlays import largest, overlay
@@ -19,6 +19,7 @@ from mlflow_lime.report.pages.axis import MARKS, Axis, Lane
 from mlflow_lime.report.pages.content import Content, Other
 from mlflow_lime.report.pages.methods import method_rows, methods_of
 from mlflow_lime.report.pages.summary import poorly_explained
+from mlflow_lime.report.series_views import series_view
 from mlflow_lime.report.wording import (
     caveat,
     clean,
@@ -250,8 +251,10 @@ class _Instances:
         if not surrogates or known is None:
             return None
         limit = max(largest(label.weights) for _, label in surrogates)
-        pictures, texts = [], []
+        pictures, texts, series = [], [], []
         for content in item.contents:
+            if isinstance(content, SequenceContent):
+                series.append(series_view(content, item, surrogates))
             for name, label in surrogates:
                 if isinstance(content, ImageContent):
                     pixels = overlay(content, label, side=_SIDE, limit=limit)
@@ -259,9 +262,9 @@ class _Instances:
                 elif isinstance(content, TextContent):
                     texts.append((name, text_view(content, item, label, limit=limit)))
         found = method_rows(item, surrogates, attributions, known, top=self.top)
-        return {**found, "pictures": pictures, "texts": texts}
+        return {**found, "pictures": pictures, "texts": texts, "series": series}
 
-    # Texts and images
+    # Texts, images and sequences
 
     def _contents(
         self, item: Explanation, own: LabelExplanation, others: Sequence[LabelExplanation | None]
@@ -275,9 +278,18 @@ class _Instances:
                 # The text of the baseline is the same; only its marks differ.
                 view["before"] = text_view(content, item, first, limit=limit) if first else None
                 views.append(view)
+            elif isinstance(content, SequenceContent):
+                views.append(series_view(content, item, self._named([own, *others[:1]])))
             else:
                 views.append(self._images(content, item, [own, *others[:1]]))
         return views
+
+    def _named(
+        self, labels: Sequence[LabelExplanation | None]
+    ) -> list[tuple[str, LabelExplanation | None]]:
+        """Return the surrogates of the version and of the baseline with their names."""
+        sides = [self.content.side.name, *(other.side.name for other in self.content.others[:1])]
+        return list(zip(sides, labels, strict=False))
 
     def _images(
         self,
@@ -290,8 +302,7 @@ class _Instances:
         limit = max(largest(label.weights) for label in found)
         mine = set(content.parts.tolist())
         pictures = [self.encoder.view(_plain(content), "the image")]
-        sides = [self.content.side.name, *(other.side.name for other in self.content.others[:1])]
-        for name, label in zip(sides, labels, strict=False):
+        for name, label in self._named(labels):
             if label is not None:
                 ranks = numbered_parts(item, label, top=self.top)
                 own = {part: rank for part, rank in ranks.items() if part in mine}

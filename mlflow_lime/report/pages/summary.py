@@ -142,7 +142,8 @@ def _reliance(side: Side) -> Iterator[str]:
     if not total > 0:
         yield f"{over} was found to rely on no part: all weights are zero or unknown."
         return
-    what = "regions of images" if any(item.contents for item in side.explanations) else "parts"
+    contents = (content for item in side.explanations for content in item.contents)
+    what = "parts" if all(content.named for content in contents) else "regions of images"
     if not named > 0:
         yield f"{over} was explained by {what} that have no names in common."
         return

@@ -1,0 +1,1 @@
+"""Sequences: series in every form that models read, their windows, and what replaces them."""
