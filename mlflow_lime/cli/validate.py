@@ -143,12 +143,16 @@ def _input_lines(
     questions: "Questions", config: "Config", origin: str, source: str | None
 ) -> Iterator[str]:
     from mlflow_lime.cli.summary import fact
+    from mlflow_lime.tracking.attribution_step import tell_inside
 
     reference = questions.reference
     yield from fact("configuration", source or "all defaults")
     yield from fact("reference set", f"{len(reference)} instances, {origin}, {reference.digest}")
     yield from _table_lines(reference, config)
     yield from _content_lines(questions, config, inherited=origin.startswith("inherited"))
+    inside = tell_inside(questions)
+    if inside:
+        yield from fact("inside the network", inside)
     shown = {name for labels in reference.labels for name in labels}
     if shown and questions.explainer.mode == "classification":
         yield from fact("explained classes", _listed(sorted(shown)))

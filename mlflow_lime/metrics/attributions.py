@@ -106,6 +106,16 @@ class Attributions:
         found = {name for methods in self.instances.values() for name in methods}
         return tuple(name for name in METHOD_NAMES if name in found)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What could not be done, in sentences."""
+        if self.why_not:
+            return (f"DeepLIFT and LRP give no attributions: {self.why_not}",)
+        return tuple(
+            f"{METHOD_NAMES[method]} gives no attributions: {'; '.join(layers[:3])}"
+            for method, layers in self.refused.items()
+        )
+
     def of(self, explanation: Explanation) -> dict[str, Attribution]:
         """Return the attributions of an instance that fit its explanation, by method."""
         label = explanation.labels[0].label

@@ -101,7 +101,8 @@ class Answers:
         """What a reader must know of the questions, the sample, and the metrics of trust."""
         shown = () if self.shown is None else (self.shown.note,)
         measured = () if self.trust is None else self.trust.notes
-        return (*self.questions.notes, *shown, *measured)
+        inside = () if self.attributions is None else self.attributions.remarks
+        return (*self.questions.notes, *shown, *measured, *inside)
 
     def require_some(self) -> None:
         """Refuse outcomes of which none is an explanation.

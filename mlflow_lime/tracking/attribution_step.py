@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mlflow_lime.deep.inside import Attributed, Encoded, Inside
 
-__all__ = ["look_inside"]
+__all__ = ["look_inside", "tell_inside"]
 
 BACKGROUND_ROWS: Final = 256
 """Rows of the background whose mean is a baseline."""
@@ -65,7 +65,7 @@ def look_inside(questions: Questions, explanations: Sequence[Explanation]) -> At
         return None
     asked = config.deep.methods != "auto"
     try:
-        return _Look(questions, pairs, config).attributions()
+        return _Look(questions, pairs).attributions()
     except NotApplicableError as error:
         return Attributions(why_not=str(error)) if asked or error.network else None
     except MlflowLimeError as error:
@@ -73,6 +73,36 @@ def look_inside(questions: Questions, explanations: Sequence[Explanation]) -> At
     except Exception as error:  # a network may do anything; its text may hold values of the data
         _logger.debug("looking inside the network failed", exc_info=True)
         return _failed(f"looking inside the network raised {type(error).__name__}", config)
+
+
+def tell_inside(questions: Questions) -> str:
+    """Return which methods can look inside the model, or why none can, without any explanation.
+
+    Returns
+    -------
+    str
+        Empty where the model is no network, and nobody asked for the methods.
+    """
+    config = questions.config
+    if config.deep.methods == "none" or not questions.subjects:
+        return ""
+    subjects = questions.subjects[:2]
+    try:
+        look = _Look(questions, [(None, subject) for subject in subjects])
+        with _undisturbed():
+            inside = look.opened(look.inputs(look.domain.originals(subjects)), look.background())
+    except NotApplicableError as error:
+        asked = config.deep.methods != "auto" or error.network
+        return f"not applicable: {error}" if asked else ""
+    except MlflowLimeError as error:
+        return f"no: {error}"
+    except Exception as error:  # a network may do anything
+        return f"no: looking inside the network raised {type(error).__name__}"
+    refused = inside.traced.refused
+    usable = [METHOD_NAMES[name] for name in _wanted(config) if name not in refused]
+    if not usable:
+        return f"no: {_refusals(refused)}"
+    return f"{' and '.join(usable)} on {inside.network.name or type(inside.module).__name__}"
 
 
 def _failed(why: str, config: Config) -> Attributions:
@@ -89,8 +119,11 @@ class _Look:
     """Instances of one version, and the network that is looked into."""
 
     questions: Questions
-    pairs: Sequence[tuple[Explanation, Subject]]
-    config: Config
+    pairs: Sequence[tuple[Any, Subject]]
+
+    @property
+    def config(self) -> Config:
+        return self.questions.config
 
     @property
     def domain(self) -> Domain:
@@ -101,16 +134,11 @@ class _Look:
         return [subject for _, subject in self.pairs]
 
     def attributions(self) -> Attributions:
-        from mlflow_lime.deep.inside import Inside
-
-        chosen = self.config.deep
-        scorer = self.questions.scorer
-        inputs = self._inputs(self.domain.originals(self.subjects))
-        background = self._inputs(self._absent_rows(self.subjects[0], BACKGROUND_ROWS))
-        network = find_network(scorer.model, self.config, background)
+        inputs = self.inputs(self.domain.originals(self.subjects))
+        background = self.background()
         wanted = _wanted(self.config)
         with _undisturbed():
-            inside = Inside(network, inputs, device=chosen.device)
+            inside = self.opened(inputs, background)
             refused = {name: inside.traced.refused.get(name, ()) for name in wanted}
             refused = {name: layers for name, layers in refused.items() if layers}
             usable = [name for name in METHOD_NAMES if name in wanted and name not in refused]
@@ -133,9 +161,20 @@ class _Look:
 
     # What the network is given
 
-    def _inputs(self, rows: Any) -> Any:
+    def opened(self, inputs: Any, background: Any) -> "Inside":
+        """Return the model's network, traced."""
+        from mlflow_lime.deep.inside import Inside
+
+        network = find_network(self.questions.scorer.model, self.config, background)
+        return Inside(network, inputs, device=self.config.deep.device)
+
+    def inputs(self, rows: Any) -> Any:
         """Return rows as the model reads them."""
         return self.questions.scorer.caster(rows)
+
+    def background(self) -> Any:
+        """Return rows of the background; where there are none, an instance without its parts."""
+        return self.inputs(self._absent_rows(self.subjects[0], BACKGROUND_ROWS))
 
     def _absent_rows(self, subject: Subject, n_rows: int) -> Any:
         """Return an instance with every part absent, as often as absence is random."""
@@ -191,7 +230,7 @@ class _Look:
         import torch
 
         rows = [
-            inside.encode(self._inputs(self._absent_rows(subject, ABSENT_ROWS))).values
+            inside.encode(self.inputs(self._absent_rows(subject, ABSENT_ROWS))).values
             for subject in self.subjects
         ]
         return torch.stack([one.double().mean(dim=0).to(one) for one in rows])
