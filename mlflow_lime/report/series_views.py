@@ -16,13 +16,16 @@ from mlflow_lime.report.overlays import largest
 from mlflow_lime.report.svg import fragment, node
 from mlflow_lime.report.wording import cut, direction_words, is_sure, number, signed, units
 
-__all__ = ["MOST_FEATURES", "Band", "Track", "series_view", "tracks_of"]
+__all__ = ["FEWEST_POINTS", "MOST_FEATURES", "POINTS", "Band", "Track", "series_view", "tracks_of"]
 
 MOST_FEATURES: Final = 6
 """Features that are drawn; the heaviest ones."""
 
-_POINTS = 240
-"""Points of a line on a page; of longer series, the extremes of each stretch."""
+POINTS: Final = 240
+"""Points of a line on a page at most; of longer series, the extremes of each stretch."""
+
+FEWEST_POINTS: Final = 24
+"""Points of the coarsest line, whose windows have no words of their own."""
 
 _STEPS = 6
 """Strengths of a tint on a page, the same as of marked words."""
@@ -133,6 +136,8 @@ def series_view(
     content: SequenceContent,
     explanation: Explanation,
     labels: Sequence[tuple[str, LabelExplanation | None]],
+    *,
+    points: int = POINTS,
 ) -> dict[str, Any]:
     """Return what a template shows of one sequence, once for each surrogate, on one scale.
 
@@ -143,6 +148,8 @@ def series_view(
         The explained instance.
     labels : sequence of (str, LabelExplanation or None)
         Surrogates to show, and whose they are; the parts are those of the explanation.
+    points : int, default 240
+        Points of a line, at most.
     """
     shown = [(name, label) for name, label in labels if label is not None]
     limit = max(largest(label.weights) for _, label in shown)
@@ -158,7 +165,7 @@ def series_view(
                     {
                         "name": cut(track.name, _NAME),
                         "range": _range(track),
-                        "svg": Markup(_picture(track, explanation, label)),  # escaped words
+                        "svg": Markup(_picture(track, explanation, label, points)),  # escaped words
                     }
                     for track in tracks_of(
                         content, label, limit, beside=[one for _, one in shown if one is not label]
@@ -197,30 +204,40 @@ def _told(content: SequenceContent, explanation: Explanation, label: LabelExplan
     return f"Heaviest: {'; '.join(phrases)}." if phrases else "No window has weight."
 
 
-def _picture(track: Track, explanation: Explanation, label: LabelExplanation) -> str:
+def _picture(track: Track, explanation: Explanation, label: LabelExplanation, points: int) -> str:
     """Return the line over its windows as an SVG that stretches to any width."""
     scale = _WIDTH / len(track.values)
-    texts = signed(label.weights[[band.part for band in track.bands]])
-    body = []
-    for band, text in zip(track.bands, texts, strict=True):
-        x, width = band.start * scale, (band.end - band.start) * scale
-        step = min(_STEPS, max(1, round(_STEPS * abs(band.share)))) if band.share else 0
-        css = f"{'t' if band.share > 0 else 'a'}{step}" if step else "none"
-        title = node("title", f"{cut(explanation.parts[band.part], 120)}: {text.replace('-', '−')}")
-        place = f'x="{x:.0f}" y="0" width="{width:.0f}" height="{_HEIGHT}"'
-        body.append(f'<rect class="{css}" {place}>{title}</rect>')
-        if band.start:
-            body.append(f'<path class="edge" d="M{x:.0f} 0V{_HEIGHT}"/>')
-    body.append(f'<path class="line" d="{_line(track.heights())}"/>')
+    edges = "".join(f"M{band.start * scale:.0f} 0V{_HEIGHT}" for band in track.bands[1:])
+    body = [
+        *_tints(track, explanation, label, told=points > FEWEST_POINTS),
+        f'<path class="edge" d="{edges}"/>',
+        f'<path class="line" d="{_line(track.heights(), points)}"/>',
+    ]
     words = f"{track.name}, {len(track.bands)} windows tinted by weight"
     picture = fragment(body, _WIDTH, _HEIGHT, words)
     return picture.replace("<svg ", '<svg class="series" preserveAspectRatio="none" ', 1)
 
 
-def _line(heights: NDArray[np.float64]) -> str:
+def _tints(
+    track: Track, explanation: Explanation, label: LabelExplanation, *, told: bool
+) -> Iterator[str]:
+    """Yield the tinted windows, each with its weight in words where there is room for it."""
+    scale = _WIDTH / len(track.values)
+    tinted = [band for band in track.bands if band.share]
+    texts = signed(label.weights[[band.part for band in tinted]])
+    for band, text in zip(tinted, texts, strict=True):
+        x, width = round(band.start * scale), round((band.end - band.start) * scale)
+        step = min(_STEPS, max(1, round(_STEPS * abs(band.share))))
+        css = f"{'t' if band.share > 0 else 'a'}{step}"
+        words = f"{cut(explanation.parts[band.part], 120)}: {text.replace('-', '−')}"
+        title = node("title", words) if told else ""
+        yield f'<path class="{css}" d="M{x} 0h{width}v{_HEIGHT}H{x}">{title}</path>'
+
+
+def _line(heights: NDArray[np.float64], points: int) -> str:
     """Return the path of a line, broken where values are missing."""
     pieces, pen = [], "M"
-    for x, height in _points(heights):
+    for x, height in _points(heights, points):
         if math.isnan(height):
             pen = "M"
             continue
@@ -232,13 +249,13 @@ def _line(heights: NDArray[np.float64]) -> str:
     return "".join(pieces)
 
 
-def _points(heights: NDArray[np.float64]) -> Iterator[tuple[float, float]]:
+def _points(heights: NDArray[np.float64], most: int) -> Iterator[tuple[float, float]]:
     """Yield steps and heights; of a long series, the extremes of each stretch in their order."""
     n = len(heights)
-    if n <= _POINTS:
+    if n <= most:
         yield from ((i + 0.5, float(height)) for i, height in enumerate(heights))
         return
-    edges = np.linspace(0, n, _POINTS // 2 + 1).astype(int)
+    edges = np.linspace(0, n, most // 2 + 1).astype(int)
     for start, end in pairwise(edges.tolist()):
         part = heights[start:end]
         if np.isnan(part).all():

@@ -1,4 +1,4 @@
-"""Versions of tables, texts and images as reviews hold them, with a baseline, made up."""
+"""Versions of tables, texts, images and sequences as reviews hold them, with a baseline."""
 
 import numpy as np
 from skimage import data
@@ -11,7 +11,7 @@ from mlflow_lime.core.explanation import FailedExplanation
 from mlflow_lime.metrics.trust import Trust, summarise
 from mlflow_lime.report.facts import InstanceFacts
 from mlflow_lime.report.pages.content import Content, GateSaid, Other, Side
-from tests.report.with_contents import image_content, text_explanation
+from tests.report.with_contents import image_content, series_explanation, text_explanation
 from tests.strategies import make_explanation, make_label
 
 REASONS = ("near the decision boundary", "answered wrongly", "typical of its class")
@@ -85,6 +85,21 @@ def images_of(n, *, seed=0, side=224, segments=60):
 
 
 _IMAGES = {}
+
+
+def series_of(n, *, seed=0, n_steps=500, n_features=8):
+    """Return a version of sequences that was explained at `n` instances."""
+    rng = np.random.default_rng(seed)
+    size = 10 * n_features
+    explained = []
+    for i in range(n):
+        weights = rng.normal(size=size) * np.geomspace(0.3, 0.01, size)
+        score = float(rng.uniform(0.02, 0.98))
+        label = _label(rng, weights, np.full(size, 0.05), score)
+        own = {"scores": np.array([score, 1 - score]), "key": f"{i:02d} #c{i:05x}"}
+        values = np.cumsum(rng.normal(size=(n_steps, n_features)), axis=0)
+        explained.append(series_explanation(values, label=label, count=10, **own))
+    return _side("pumps", explained, rng)
 
 
 def _image(name, side, segments):

@@ -1,11 +1,18 @@
 """How large a report may be, and how long it may take."""
 
+import re
 import time
 
 import pytest
 
 from mlflow_lime.report.pages.report import render_report
-from tests.report.contents_of_kinds import content_of, images_of, table_of, texts_of
+from tests.report.contents_of_kinds import (
+    content_of,
+    images_of,
+    series_of,
+    table_of,
+    texts_of,
+)
 
 
 def weigh(content):
@@ -38,3 +45,17 @@ def test_fifty_images_take_three_megabytes(beside):
 def test_a_thousand_instances_beside_a_baseline_take_ten_megabytes():
     megabytes, _ = weigh(content_of(table_of(1000), table_of(1000, shift=0.1)))
     assert megabytes < 10
+
+
+def test_fifty_sequences_of_eight_features_take_two_megabytes():
+    megabytes, _ = weigh(content_of(series_of(50), series_of(50, seed=1)))
+    assert megabytes < 2
+
+
+def test_many_sequences_have_coarser_lines():
+    few = render_report(content_of(series_of(20)))
+    many = render_report(content_of(series_of(450)))
+    assert len(many) / 450 < 0.6 * len(few) / 20
+    words = re.compile(r'<path class="[ta]\d" [^>]*><title>')
+    assert words.search(few)
+    assert not words.search(many)

@@ -10,7 +10,7 @@ from mlflow_lime.core.contents import SequenceContent
 from mlflow_lime.report.figures import explanation_png
 from mlflow_lime.report.overlays import AGAINST_RGB, TOWARDS_RGB
 from mlflow_lime.report.series_panel import series_height
-from tests.report.test_series_views import series_explanation
+from tests.report.with_contents import series_explanation
 from tests.strategies import make_explanation, make_label
 
 

@@ -8,37 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlflow_lime.core.contents import SequenceContent
-from mlflow_lime.core.sequence.windows import Cutter, part_names
 from mlflow_lime.report.html import render_explanation
 from mlflow_lime.report.series_views import MOST_FEATURES, series_view, tracks_of
-from tests.strategies import make_explanation, make_label, texts
+from tests.report.with_contents import series_explanation
+from tests.strategies import make_label, texts
 
 
-def series_explanation(values, weights, *, features=None, error=0.0, parts="cells", count=3):
-    """Return an explanation whose parts are the windows of one sequence."""
-    values = np.asarray(values, dtype=np.float64)
-    n_steps, n_features = values.shape
-    features = features or tuple("abcdefghijkl"[:n_features])
-    labels = Cutter(parts, count=count)(values)
-    steps = tuple(range(n_steps))
-    names = part_names(labels, features, steps)
-    content = SequenceContent("", values, labels, features, steps)
-    label = make_label(weights, error=error)
-    fields = {"parts": names, "names": names, "contents": (content,), "exact": not error}
-    return make_explanation([label], **fields)
-
-
-def rects(page):
-    return re.findall(r'<rect class="(\w+)" x="(\d+)" y="0" width="(\d+)"', page)
+def tints(page):
+    return re.findall(r'<path class="([ta]\d)" d="M(\d+) 0h(\d+)v', page)
 
 
 def test_windows_are_tinted_by_sign_and_size():
     weights = [0.6, 0.1, -0.6, 0.0, -0.1, 0.3]
     made = series_explanation(np.random.default_rng(0).normal(size=(6, 2)), weights)
     page = render_explanation(made, made.labels[0])
-    assert [css for css, _, _ in rects(page)] == ["t6", "t1", "a6", "none", "a1", "t3"]
-    assert [x for _, x, _ in rects(page)][:3] == ["0", "333", "667"]
+    assert [css for css, _, _ in tints(page)] == ["t6", "t1", "a6", "a1", "t3"]
+    assert [x for _, x, _ in tints(page)] == ["0", "333", "667", "333", "667"]
     assert page.count('class="line"') == 2
     assert re.search(r"<title>a, steps 0 to 1: \+0\.60*</title>", page)
     assert "step 0" in page

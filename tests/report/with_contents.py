@@ -1,11 +1,12 @@
-"""Explanations of texts and images, made by hand, and a strategy for texts."""
+"""Explanations of texts, images and sequences, made by hand, and a strategy for texts."""
 
 import re
 
 import numpy as np
 from hypothesis import strategies as st
 
-from mlflow_lime.core.contents import ImageContent, TextContent
+from mlflow_lime.core.contents import ImageContent, SequenceContent, TextContent
+from mlflow_lime.core.sequence.windows import Cutter, part_names
 from tests.strategies import make_explanation, make_label, texts
 
 
@@ -51,6 +52,22 @@ def text_explanation(text, weights=None, *, error=0.0, column="", **changes):
     label = changes.pop("label", None) or make_label(weights, error=error)
     contents = (TextContent(column, text, spans),)
     fields = {"parts": words, "names": words, "contents": contents, "exact": not error}
+    return make_explanation([label], **(fields | changes))
+
+
+def series_explanation(
+    values, weights=None, *, features=None, error=0.0, parts="cells", count=3, **changes
+):
+    """Return an explanation whose parts are the windows of one sequence."""
+    values = np.asarray(values, dtype=np.float64)
+    n_steps, n_features = values.shape
+    features = features or tuple("abcdefghijkl"[:n_features])
+    labels = Cutter(parts, count=count)(values)
+    steps = tuple(range(n_steps))
+    names = part_names(labels, features, steps)
+    content = SequenceContent("", values, labels, features, steps)
+    label = changes.pop("label", None) or make_label(weights, error=error)
+    fields = {"parts": names, "names": names, "contents": (content,), "exact": not error}
     return make_explanation([label], **(fields | changes))
 
 

@@ -19,7 +19,7 @@ from mlflow_lime.report.pages.axis import MARKS, Axis, Lane
 from mlflow_lime.report.pages.content import Content, Other
 from mlflow_lime.report.pages.methods import method_rows, methods_of
 from mlflow_lime.report.pages.summary import poorly_explained
-from mlflow_lime.report.series_views import series_view
+from mlflow_lime.report.series_views import FEWEST_POINTS, MOST_FEATURES, POINTS, series_view
 from mlflow_lime.report.wording import (
     caveat,
     clean,
@@ -46,6 +46,9 @@ _SEARCHED = 4_000
 _NOTES = 3
 _PICTURE_BYTES = 1_900_000
 """Of all pictures on a page, before their encoding as text, which makes them a third larger."""
+
+_LINE_POINTS = 60_000
+"""Points of all lines of sequences on a page, seven bytes each."""
 
 _SIDE = 240
 """Pixels of the longer side of a picture."""
@@ -138,6 +141,7 @@ class _Instances:
         self.axis = Axis.around_zero(self._reach())
         inside = len(content.side.attributions.methods) if content.side.attributions else 0
         self.encoder = _Encoder(_budget(self.shown, len(content.others), inside))
+        self.points = _points(self.shown, len(content.others), inside)
 
     def _reach(self) -> Iterator[float]:
         """Yield what must fit on the axis; intervals may leave it."""
@@ -254,7 +258,7 @@ class _Instances:
         pictures, texts, series = [], [], []
         for content in item.contents:
             if isinstance(content, SequenceContent):
-                series.append(series_view(content, item, surrogates))
+                series.append(series_view(content, item, surrogates, points=self.points))
             for name, label in surrogates:
                 if isinstance(content, ImageContent):
                     pixels = overlay(content, label, side=_SIDE, limit=limit)
@@ -279,10 +283,19 @@ class _Instances:
                 view["before"] = text_view(content, item, first, limit=limit) if first else None
                 views.append(view)
             elif isinstance(content, SequenceContent):
-                views.append(series_view(content, item, self._named([own, *others[:1]])))
+                views.append(self._series(content, item, [own, *others[:1]]))
             else:
                 views.append(self._images(content, item, [own, *others[:1]]))
         return views
+
+    def _series(
+        self,
+        content: SequenceContent,
+        item: Explanation,
+        labels: Sequence[LabelExplanation | None],
+    ) -> dict[str, Any]:
+        """Return the sequence with its windows, for the version and the baseline on one scale."""
+        return series_view(content, item, self._named(labels), points=self.points)
 
     def _named(
         self, labels: Sequence[LabelExplanation | None]
@@ -372,6 +385,15 @@ def _budget(shown: Sequence[Explanation], others: int, inside: int) -> int:
     images = sum(isinstance(c, ImageContent) for item in shown for c in item.contents)
     views = 2 + min(1, others) + (1 + inside if inside else 0)
     return _PICTURE_BYTES // max(1, images * views)
+
+
+def _points(shown: Sequence[Explanation], others: int, inside: int) -> int:
+    """Return how many points a line may have, so that all of them stay within the page's."""
+    contents = (c for item in shown for c in item.contents if isinstance(c, SequenceContent))
+    lines = sum(min(MOST_FEATURES, len(content.features)) for content in contents)
+    views = 1 + min(1, others) + (1 + inside if inside else 0)
+    most = _LINE_POINTS // max(1, lines * views)
+    return max(FEWEST_POINTS, min(POINTS, most))
 
 
 def _by_key(other: Other) -> Mapping[str, Explanation]:
