@@ -305,7 +305,10 @@ def domain_from_config(
         )
         children.append(Child(image.name, image.columns, pictures))
     for item in layout.sequences:
-        children.append(Child(item.name, item.columns, _sequence_domain(config, item, pins, cuts)))
+        series = _sequence_domain(config, item, pins, cuts)
+        # A feature as a whole has the name of its columns, a window of it never has.
+        self_named = item.flat and series.pinned_as["series_parts"] != "features"
+        children.append(Child(item.name, item.columns, series, self_named))
     return JointDomain(children, layout.columns, dtypes=layout.dtypes, bare=layout.bare)
 
 

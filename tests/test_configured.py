@@ -254,9 +254,12 @@ def test_sequences_beside_numbers_make_a_joint_domain():
     assert isinstance(domain, JointDomain)
     assert isinstance(domain.children[1].domain, MaskedSequence)
     (subject, *_) = domain.subjects(frame)
-    assert subject.parts[:2] == ("age = 1", "series: lag 3")
+    assert subject.parts[:2] == ("age = 1", "lag 3")
     rows = domain.originals(domain.subjects(frame))
     pd.testing.assert_frame_equal(rows, frame)
+    whole = parse_config({"sequence": {"columns": list(lags().columns), "parts": "features"}})
+    (subject, *_) = domain_from_config(whole, layout).subjects(frame)
+    assert subject.names == ("age", "series: temp", "series: load")
 
 
 def test_sequences_change_the_digest_of_a_configuration_only_where_there_are_some():

@@ -49,11 +49,14 @@ class Child:
     domain : Domain
         What takes them apart. It reads and gives frames where there are several columns, and the
         cells of the column where there is one with a name.
+    self_named : bool, default False
+        Whether the names of its parts, such as ``temp, lags 6 to 4``, need no name before them.
     """
 
     name: str
     columns: tuple[Hashable, ...]
     domain: Domain
+    self_named: bool = False
 
     @property
     def single(self) -> bool:
@@ -136,7 +139,7 @@ class JointDomain:
         shown: list[Any] = []
         n_active = 0
         for child, subject in zip(self.children, group, strict=True):
-            before = f"{child.name}: " if several and child.name else ""
+            before = f"{child.name}: " if several and child.name and not child.self_named else ""
             shown += [content.moved(len(parts), child.name) for content in subject.shown]
             active.append(subject.active + len(parts))
             if subject.n_draws:

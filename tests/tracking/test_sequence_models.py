@@ -178,14 +178,14 @@ def test_lag_columns_are_one_sequence_beside_other_columns(lagged, wide):
     assert not done.failed
     for explanation in done.explanations:
         assert explanation.names[0] == "age"
-        assert explanation.names[1] == "series: temp, lags 24 to 21"
+        assert explanation.names[1] == "temp, lags 24 to 21"
         (content,) = explanation.contents
         assert content.counted == "lag"
         assert content.steps[:2] == (24, 23)
         values = wide[COLUMNS].to_numpy().reshape(160, 2, 24)[:, :, ::-1].transpose(0, 2, 1)
         assert (values == content.values).all(axis=(1, 2)).sum() == 1
         if explanation.scores[1] > 0.8:
-            assert explanation.as_list()[0][0] == "series: temp, lags 12 to 9"
+            assert explanation.as_list()[0][0] == "temp, lags 12 to 9"
 
 
 def test_the_whole_review_shows_the_series(lagged):
@@ -219,7 +219,7 @@ def test_a_second_version_answers_the_same_questions(rule, absent, lagged):
     assert first.reference_digest == second.reference_digest
     for one, two in zip(first.explanations, second.explanations, strict=True):
         assert one.names == two.names
-        assert one.names[1].startswith("series: temp, lag")
+        assert one.names[1].startswith("temp, lag")
         np.testing.assert_array_equal(one.labels[0].weights, two.labels[0].weights)
         assert bool(one.contents) == (rule == "full")
     if rule == "full":
@@ -289,5 +289,5 @@ def test_versions_are_compared_window_by_window(lagged, wide, log):
     review_version(second, config(**sections))
     found = mlflow_lime.compare_versions(first, second, config=config(**sections))
     moved = found.drift.parts[0]
-    assert moved.name == "series: temp, lags 12 to 9"
+    assert moved.name == "temp, lags 12 to 9"
     assert abs(moved.after - moved.before) > 0.3
