@@ -206,8 +206,8 @@ def _nearest(
     seen, waiting, found = {start}, [start], []
     while waiting:
         for node in neighbours(waiting.pop()):
-            if node in seen:
-                continue
+            if node in seen or isinstance(node.meta.get("val"), (int, torch.SymInt)):
+                continue  # a size is nothing that relevance flows through
             seen.add(node)
             if node.op == "call_function":
                 waiting.append(node)

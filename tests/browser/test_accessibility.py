@@ -6,9 +6,17 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from mlflow_lime.report.pages.content import Content
 from mlflow_lime.report.pages.report import render_report
 from tests.browser.chromium import chromium, shelf
-from tests.report.contents_of_kinds import content_of, images_of, table_of, texts_of
+from tests.report.contents_of_kinds import (
+    content_of,
+    images_of,
+    inside_of,
+    series_of,
+    table_of,
+    texts_of,
+)
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 AXE = """
@@ -71,9 +79,25 @@ def documents():
     }
     for name, (side, former) in sides.items():
         yield name, render_report(content_of(side, former))
+    for name, side in (
+        ("table-inside", table_of(4, 12)),
+        ("texts-inside", texts_of(3)),
+        ("images-inside", images_of(3, side=96, segments=20)),
+        ("series-inside", series_of(3, n_steps=60, n_features=2)),
+    ):
+        refused = ["'encoder.norm' (layer_norm) divides activations by their own spread"]
+        yield name, render_report(Content(inside_of(side, refused=refused)))
 
 
-PAGES = ("table", "texts", "images")
+PAGES = (
+    "table",
+    "texts",
+    "images",
+    "table-inside",
+    "texts-inside",
+    "images-inside",
+    "series-inside",
+)
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,27 @@ def test_a_linear_network_gives_weight_times_departure_by_both_methods():
     np.testing.assert_allclose(from_zero.values, (inputs * weights).numpy(), rtol=1e-6, atol=1e-9)
 
 
+def test_reading_a_size_makes_no_layer_the_first():
+    class Viewed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(2, 3, 3, bias=False)
+            self.head = nn.Linear(3 * 6, 1, bias=False)
+
+        def forward(self, x):
+            h = self.conv(x)
+            return self.head(h.view(x.size(0), -1))
+
+    network = Viewed().double().eval()
+    inputs, baseline = torch.randn(4, 2, 8).double(), torch.randn(4, 2, 8).double()
+    leaf = inputs.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(network(leaf).sum(), leaf)
+    inside = Inside(Network(network, encode=lambda rows: rows), inputs)
+    found = inside.relevance(inside.encode(inputs), ones(4), rule="epsilon", baseline=baseline)
+    expected = (slope * (inputs - baseline)).numpy()
+    np.testing.assert_allclose(found.values, expected, rtol=1e-6, atol=1e-9)
+
+
 def test_lime_on_the_same_parts_agrees_within_its_intervals():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(400, 5)), columns=list("abcde"))

@@ -1,5 +1,7 @@
 """Versions of tables, texts, images and sequences as reviews hold them, with a baseline."""
 
+from dataclasses import replace
+
 import numpy as np
 from skimage import data
 from skimage.segmentation import slic
@@ -8,6 +10,8 @@ from skimage.transform import resize
 from mlflow_lime.checks.check import Outcome
 from mlflow_lime.compare.drift import Drift, InstanceDrift, PartDrift
 from mlflow_lime.core.explanation import FailedExplanation
+from mlflow_lime.metrics.agreement import agreement
+from mlflow_lime.metrics.attributions import Attribution, Attributions
 from mlflow_lime.metrics.trust import Trust, summarise
 from mlflow_lime.report.facts import InstanceFacts
 from mlflow_lime.report.pages.content import Content, GateSaid, Other, Side
@@ -215,3 +219,32 @@ def _part(name, j, pairs):
     return PartDrift(
         name, before, after, change, change - 0.01, change + 0.01, 0.01, 0.02, abs(change) > 0.01
     )
+
+
+def inside_of(side, *, seed=0, refused=()):
+    """Return a version whose network was looked into, by two methods that nearly agree."""
+    rng = np.random.default_rng(seed)
+    instances = {}
+    for item in side.explanations:
+        weights = item.labels[0].weights
+        instances[item.key] = {
+            method: Attribution(
+                label=item.labels[0].label,
+                values=5 * weights + rng.normal(size=len(weights)) * np.abs(weights).mean(),
+                rest=0.0,
+                output=float(rng.normal()),
+                missing=1e-7,
+                biases=0.1,
+            )
+            for method in ("deeplift", "lrp")
+        }
+    attributions = Attributions(
+        instances=instances,
+        settings={"deeplift": "rescale rule; baseline: zero", "lrp": "rule: composite"},
+        unit="log-odds",
+        refused={"lrp": tuple(refused)} if refused else {},
+    )
+    pairs = [(item, None) for item in side.explanations]
+    values = agreement(None, pairs, attributions, curves=False)
+    trust = summarise(side.explanations, side.failed, measured=[values])
+    return replace(side, attributions=attributions, trust=trust)

@@ -8,7 +8,8 @@ import numpy as np
 from mlflow_lime.checks.check import Outcome
 from mlflow_lime.compare.drift import Drift, InstanceDrift, PartDrift
 from mlflow_lime.core.contents import TextContent
-from mlflow_lime.core.explanation import FailedExplanation
+from mlflow_lime.core.explanation import Explanation, FailedExplanation
+from mlflow_lime.metrics.attributions import Attribution, Attributions
 from mlflow_lime.metrics.trust import Estimate, Trust
 from mlflow_lime.report.facts import InstanceFacts
 from mlflow_lime.report.pages.content import Content, GateSaid, Other, Side
@@ -74,8 +75,25 @@ def side_of(text: str, *, image: bool = False, shift: float = 0.0) -> Side:
             summary={"partial_r2": Estimate(0.5, 0.4, 0.6, 2), text: Estimate(0.5, 0.4, 0.6, 2)},
             notes=(text,),
         ),
+        attributions=inside_of(explained, text),
         provenance={"run": text, text: text},
         config_text=text,
+        notes=(text,),
+    )
+
+
+def inside_of(explained: Sequence[Explanation], text: str) -> Attributions:
+    """Return what a method makes of each instance, and layers and settings named `text`."""
+    return Attributions(
+        instances={
+            item.key: {
+                "lrp": Attribution(item.labels[0].label, 2 * item.labels[0].weights, 0.0, 1.0, 0.0)
+            }
+            for item in explained
+        },
+        settings={"lrp": text, text: text},
+        unit=text,
+        refused={"deeplift": (text, text), text: (text,)},
         notes=(text,),
     )
 
