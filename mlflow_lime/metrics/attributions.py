@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.errors import DataError, shorten
+from mlflow_lime.core.written import reading
 
 __all__ = ["METHOD_NAMES", "Attribution", "Attributions"]
 
@@ -155,14 +155,7 @@ class Attributions:
         DataError
             If the text is something else, or was written in a newer format.
         """
-        try:
-            data = json.loads(text)
-            if data["format"] != FORMAT:
-                msg = (
-                    f"attributions have format {shorten(data['format'])}, expected {FORMAT}; "
-                    "upgrade mlflow-lime"
-                )
-                raise DataError(msg)
+        with reading(text, "attributions", expected=FORMAT) as data:
             return cls(
                 instances={
                     str(key): {
@@ -180,11 +173,6 @@ class Attributions:
                 why_not=str(data["why_not"]),
                 notes=tuple(map(str, data["notes"])),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            msg = f"these are no attributions in JSON: {type(error).__name__}: {error}"
-            raise DataError(msg) from error
 
 
 def _plain(number: float) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
-from mlflow_lime.errors import DataError, shorten
+from mlflow_lime.core.written import reading
 from mlflow_lime.metrics.aggregate import aggregated, finite, instance_values
 from mlflow_lime.metrics.agreement import AGREEMENT
 from mlflow_lime.metrics.intervals import expanded_levels, interval, resamples
@@ -135,25 +135,13 @@ class Trust:
         DataError
             If the text is something else, or was written in a newer format.
         """
-        try:
-            data = json.loads(text)
-            if data["format"] != FORMAT:
-                msg = (
-                    f"metrics of trust have format {shorten(data['format'])}, expected {FORMAT}; "
-                    "upgrade mlflow-lime"
-                )
-                raise DataError(msg)
+        with reading(text, "metrics of trust", expected=FORMAT) as data:
             return cls(
                 instances={key: dict(values) for key, values in data["instances"].items()},
                 summary={k: Estimate.from_dict(v) for k, v in data["summary"].items()},
                 rows=int(data.get("rows", 0)),
                 notes=tuple(data.get("notes", ())),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            msg = f"these are no metrics of trust in JSON: {type(error).__name__}: {error}"
-            raise DataError(msg) from error
 
 
 def summarise(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar
 
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.errors import DataError, shorten
+from mlflow_lime.core.written import reading
 from mlflow_lime.report.wording import predicted_label
 
 __all__ = ["InstanceFacts"]
@@ -74,14 +74,7 @@ class InstanceFacts:
         DataError
             If the text is something else, or was written in a newer format.
         """
-        try:
-            data = json.loads(text)
-            if data["format"] != FORMAT:
-                msg = (
-                    f"the facts of the instances have format {shorten(data['format'])}, expected "
-                    f"{FORMAT}; upgrade mlflow-lime"
-                )
-                raise DataError(msg)
+        with reading(text, "facts of instances", expected=FORMAT) as data:
             return cls(
                 reasons=_texts(data["reasons"]),
                 true_labels={
@@ -90,11 +83,6 @@ class InstanceFacts:
                 },
                 slices={str(name): _texts(values) for name, values in data["slices"].items()},
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            msg = f"these are no facts of instances in JSON: {type(error).__name__}: {error}"
-            raise DataError(msg) from error
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
