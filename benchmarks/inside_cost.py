@@ -89,7 +89,7 @@ def main():
             for rule in RULES
         },
         "LRP, composite, from a baseline": lambda: inside.relevance(
-            encoded, contrasts, baseline=baseline[0]
+            encoded, contrasts, start=baseline[0]
         ),
     }
     times = {name: [] for name in tasks}

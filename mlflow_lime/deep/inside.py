@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlflow_lime.deep.deeplift import deeplift
 from mlflow_lime.deep.network import Network
@@ -124,9 +124,13 @@ class Inside:
         self.network = network
         self.device = choose_device(device)
         self.module = _evaluating(network.module).to(self.device)
+        self._numbers = False
         weights = (w.dtype for w in self.module.parameters() if w.is_floating_point())
         self._float = next(weights, torch.float32)
         encoded = self._tensor(sample)
+        if not encoded.is_floating_point() and not self._are_tokens(encoded):
+            self._numbers = True
+            encoded = self._tensor(sample)
         self.traced: Traced = trace(
             self.module,
             encoded if len(encoded) > 1 else encoded.repeat((2, *[1] * (encoded.ndim - 1))),
@@ -165,7 +169,14 @@ class Inside:
             )
             raise DataError(msg) from error
         tensor: Tensor = found.detach().to(self.device)
-        return tensor.to(self._float) if tensor.is_floating_point() else tensor
+        return tensor.to(self._float) if self._numbers or tensor.is_floating_point() else tensor
+
+    def _are_tokens(self, encoded: Tensor) -> bool:
+        """Return whether the network looks integers up, instead of calculating with them."""
+        lookups = (nn.Embedding, nn.EmbeddingBag)
+        return any(isinstance(layer, lookups) for layer in self.module.modules()) or any(
+            w.ndim == 2 and "embed" in name for name, w in self.module.named_parameters()
+        )
 
     def outputs(self, encoded: Encoded) -> Tensor:
         """Return what the network gives before its last softmax or sigmoid, (n_rows, n_outputs).
@@ -248,23 +259,27 @@ class Inside:
         contrasts: NDArray[np.float64],
         *,
         rule: str = "composite",
-        baseline: Tensor | None = None,
+        start: Tensor | None = None,
     ) -> Attributed:
         """Return the relevance by layer-wise propagation; see `propagate` for the options."""
-        graph = self.traced.graphs["lrp"]
+        halves = self.traced.halves
+        if halves is None:
+            msg = "the network has layers that relevance propagation cannot look through"
+            raise ModelError(msg)
 
         def one(chosen: slice, part: Encoded) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             found = propagate(
-                graph,
+                halves,
                 part.values,
                 contrasts=self._like(part.values, contrasts[chosen]),
                 tokens=part.tokens,
                 rule=rule,
-                baseline=None if baseline is None else baseline[chosen],
+                start=None if start is None else start[chosen],
             )
             return found.values, found.outputs, found.outputs - found.biases, found.biases
 
-        return self._attributed(encoded, one)
+        # What biases take can be told apart by instances only where these stand along an axis.
+        return self._attributed(encoded, one, rows=1 if self.traced.merged else None)
 
     # Batches
 
@@ -272,20 +287,22 @@ class Inside:
         self,
         encoded: Encoded,
         one: Callable[[slice, Encoded], tuple[Tensor, Tensor, Tensor, Tensor]],
+        rows: int | None = None,
     ) -> Attributed:
         pieces: list[tuple[Tensor, ...]] = []
         start = 0
         while start < len(encoded):
-            chosen = slice(start, start + self._batch)
+            step = rows or self._batch
+            chosen = slice(start, start + step)
             try:
                 found = one(chosen, encoded.rows(chosen))
             except torch.OutOfMemoryError:
-                if self._batch == 1:
+                if step == 1:
                     raise
                 self._batch //= 2  # the device is smaller, or shared
                 continue
             pieces.append(tuple(tensor.detach().cpu() for tensor in found))
-            start += self._batch
+            start += step
         values, outputs, expected, biases = (
             torch.cat(column) for column in zip(*pieces, strict=True)
         )
@@ -298,7 +315,9 @@ class Inside:
         taken = biases.double().abs() / (biases.double().abs() + flat.abs().sum(dim=1)).clamp_min(
             1e-300
         )
-        return Attributed(values.numpy(), outputs.double().numpy(), missing.numpy(), taken.numpy())
+        return Attributed(
+            values.double().numpy(), outputs.double().numpy(), missing.numpy(), taken.numpy()
+        )
 
     def _parts(self, encoded: Encoded) -> Sequence[Encoded]:
         starts = range(0, len(encoded), self._batch)

@@ -9,8 +9,10 @@ __all__ = [
     "AFFINE",
     "CURVES",
     "MAXIMA",
+    "NORMALISATION",
     "POOLINGS",
     "RESHAPING",
+    "SEVERAL",
     "name_of",
     "why_refused",
 ]
@@ -21,16 +23,22 @@ def _names(text: str) -> frozenset[str]:
 
 
 RESHAPING: Final = _names("""
-    _to_copy _unsafe_view alias alpha_dropout cat channel_shuffle chunk clone constant_pad_nd
-    contiguous dropout expand expand_as feature_alpha_dropout feature_dropout flatten flip getitem
-    index index_select masked_fill movedim narrow pad permute pixel_shuffle repeat reshape roll
-    select slice split split_with_sizes squeeze stack t to transpose type_as unbind unflatten
-    unsqueeze upsample_nearest1d upsample_nearest2d view view_as
+    _to_copy _unsafe_view alias cat channel_shuffle chunk clone constant_pad_nd contiguous copy
+    expand expand_as fill flatten flip getitem index index_select masked_fill movedim narrow pad
+    permute pixel_shuffle repeat reshape roll select select_scatter slice slice_scatter split
+    split_with_sizes squeeze stack t to transpose type_as unbind unflatten unsqueeze
+    upsample_nearest1d upsample_nearest2d view view_as
     """)
 """Operations that move elements, copy them, or leave them out."""
 
-AFFINE: Final = _names("add sub rsub mul div neg batch_norm")
-"""Operations that, with a constant, stretch and shift each element by itself."""
+SEVERAL: Final = _names("cat copy select_scatter slice_scatter stack")
+"""Those of them that put elements of several tensors together."""
+
+AFFINE: Final = _names("add sub rsub mul div neg")
+"""Operations that, with a constant, stretch or shift each element by itself."""
+
+NORMALISATION: Final = "_native_batch_norm_legit_no_training"
+"""Batch normalisation by fixed statistics."""
 
 ACTIVATIONS: Final = _names("""
     celu elu gelu hardsigmoid hardswish hardtanh leaky_relu mish relu relu6 selu sigmoid silu
@@ -60,6 +68,7 @@ _GATES: Final = "its gates multiply activations by each other"
 _NORMALISES: Final = "divides activations by their own spread"
 _SOFTMAX: Final = "divides activations by their own sum"
 _BAG: Final = "hides the vectors of single tokens"
+_TRAINING: Final = "is in training mode, in which outputs are random or depend on other instances"
 
 _REFUSED: Final = {
     "add": "adds a multiple of activations",
@@ -82,6 +91,10 @@ _REFUSED: Final = {
     "rms_norm": _NORMALISES,
     "softmax": _SOFTMAX,
     "log_softmax": _SOFTMAX,
+    "_native_batch_norm_legit": _TRAINING,
+    "_native_batch_norm_legit_functional": _TRAINING,
+    "dropout": _TRAINING,
+    "native_dropout": _TRAINING,
     "embedding_bag": _BAG,
     "_embedding_bag": _BAG,
 }

@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from mlflow_lime.errors import ModelError
 
-__all__ = ["Margin", "contrast", "likely_scores", "outputs_of"]
+__all__ = ["Margin", "contrast", "likely_scores", "outputs_of", "require_rows"]
 
 
 class Margin(nn.Module):
@@ -33,11 +33,21 @@ def outputs_of(graph: fx.GraphModule, values: Tensor, *tokens: Tensor) -> Tensor
     ModelError
         If it does not give one row of outputs for each instance.
     """
-    found: Tensor = graph(values, *tokens)
-    if found.ndim == 0 or len(found) != len(values) or found.ndim > 2:
+    return require_rows(graph(values, *tokens), len(values))
+
+
+def require_rows(found: Tensor, n_rows: int) -> Tensor:
+    """Return outputs as one row for each instance, shape (n_rows, n_outputs).
+
+    Raises
+    ------
+    ModelError
+        If they are something else.
+    """
+    if found.ndim == 0 or len(found) != n_rows or found.ndim > 2:
         msg = (
-            f"the network returns shape {tuple(found.shape)} for {len(values)} instances, "
-            f"expected ({len(values)}, outputs)"
+            f"the network returns shape {tuple(found.shape)} for {n_rows} instances, expected "
+            f"({n_rows}, outputs)"
         )
         raise ModelError(msg)
     return found if found.ndim == 2 else found[:, None]

@@ -8,16 +8,18 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
+from mlflow_lime.deep.halves import Halves, cut, without_dead
 from mlflow_lime.deep.layers import Elementwise, Maximum, Pooling, pass_through, split_sum
 from mlflow_lime.deep.operations import (
     ACTIVATIONS,
     AFFINE,
     CURVES,
     MAXIMA,
+    NORMALISATION,
     POOLINGS,
     RESHAPING,
+    SEVERAL,
     name_of,
     why_refused,
 )
@@ -52,6 +54,8 @@ class Traced:
     graphs : dict of str to GraphModule
         By method, those that can look through every layer: from inputs, or from the vectors of
         tokens and the tokens themselves, to outputs before the last softmax or sigmoid.
+    halves : Halves or None
+        The graph for relevance propagation, cut behind what is linear in the input.
     refused : dict of str to tuple of str
         By method, the layers that it cannot look through, each with the reason.
     embed : GraphModule or None
@@ -60,6 +64,10 @@ class Traced:
         What the network does with its outputs in the end, and the graphs do not.
     row_bytes : int
         What the activations of one instance take.
+    merged : bool
+        Whether somewhere instances do not stand along the first axis.
+    tokens : bool
+        Whether integer inputs were found to be tokens.
     """
 
     graphs: dict[str, fx.GraphModule]
@@ -67,6 +75,9 @@ class Traced:
     embed: fx.GraphModule | None
     head: str
     row_bytes: int
+    halves: Halves | None = None
+    merged: bool = False
+    tokens: bool = False
 
 
 def trace(module: nn.Module, inputs: Tensor) -> Traced:
@@ -96,6 +107,7 @@ def trace(module: nn.Module, inputs: Tensor) -> Traced:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (inputs,), dynamic_shapes=({0: batch},))
+            program = program.run_decompositions({})  # nothing is written over anything else
         rebuilt = {method: _Rebuilt(program.module(), method, inputs) for method in METHODS}
     except ModelError:
         raise
@@ -114,6 +126,9 @@ def trace(module: nn.Module, inputs: Tensor) -> Traced:
         embed=found.embed,
         head=found.head,
         row_bytes=found.row_bytes,
+        halves=None if rebuilt["lrp"].refused else rebuilt["lrp"].halves(),
+        merged=rebuilt["lrp"].merged,
+        tokens=found.embed is not None,
     )
 
 
@@ -131,6 +146,9 @@ class _Rebuilt:
         self.active: set[fx.Node] = set()
         self.layers: dict[fx.Node, nn.Module] = {}
         self.row_bytes = 0
+        self.merged = False
+        self.turned = False
+        self.batch: Any = None
         self._without_guards()
         self.head = self._behead()
         self._find_inputs(inputs)
@@ -140,34 +158,19 @@ class _Rebuilt:
         self.graph.lint()
         self.module.recompile()
 
+    def halves(self) -> Halves:
+        """Return the graph cut behind what is linear in the input."""
+        (start,) = (node for node in self.active if node.op == "placeholder")
+        return cut(self.module, start, self.active)
+
     # What surrounds the layers
 
     def _without_guards(self) -> None:
+        """Take away what only checks sizes, and what nothing uses."""
         for node in list(self.graph.nodes):
             if _is_check(node):
                 self.graph.erase_node(node)
-        for node in self.graph.nodes:
-            self._functional(node)
         self.graph.eliminate_dead_code()
-
-    def _functional(self, node: fx.Node) -> None:
-        """Replace an operation that writes over its input by one that does not."""
-        target = node.target
-        if not isinstance(target, torch._ops.OpOverload) or not target._schema.is_mutable:
-            return
-        name = str(target.overloadpacket.__name__)
-        overloads = getattr(torch.ops.aten, name.removesuffix("_"), None)
-        if (
-            not name.endswith("_")
-            or target._overloadname not in getattr(overloads, "overloads", list)()
-        ):
-            return  # it is refused where it is visited
-        node.target = getattr(overloads, target._overloadname)
-        written: Any = node.args[0]
-        later = set(_after(node))
-        for user in list(written.users):
-            if user in later:
-                user.replace_input_with(written, node)
 
     def _behead(self) -> str:
         """Take the last softmax or sigmoid away, and return what it was."""
@@ -194,6 +197,10 @@ class _Rebuilt:
     def _find_inputs(self, inputs: Tensor) -> None:
         """Note where attribution begins: at the input, or at the vectors of tokens."""
         (given,) = (node for node in self.graph.nodes if node.op == "placeholder")
+        self.batch = _first_size(given)
+        if isinstance(self.batch, int):
+            words = f"works for batches of {self.batch} alone; let it read x.shape[0], not len(x)"
+            self._refuse(given, words)
         if inputs.is_floating_point():
             self.active.add(given)
             return
@@ -226,32 +233,46 @@ class _Rebuilt:
         self.active.add(node)
         self.row_bytes += _row_bytes(value)
         name = name_of(node.target)
-        if "dropout" in name and node.args[-1] is True:
-            self._refuse(node, "is in training mode, so the output is random")
-        if name in RESHAPING and self._first_alone(node, several=name in ("cat", "stack")):
+        self._look_at_batch(node, name)
+        if name in RESHAPING and (name in SEVERAL or self._first_alone(node)):
             return
         replacement = self._layer(node, name)
         if replacement is None:
             self._refuse(node, why_refused(name))
 
+    def _look_at_batch(self, node: fx.Node, name: str) -> None:
+        """Note where instances do not stand along the first axis, as rules expect."""
+        size = _first_size(node)
+        if size in (self.batch, None):
+            return
+        self.merged = True
+        self.turned = self.turned or str(self.batch) not in str(size)
+        if self.turned and self.method == "deeplift" and name in CURVES | MAXIMA:
+            self._refuse(node, "acts where instances do not stand along the first axis")
+
     def _depends(self, node: fx.Node) -> bool:
         return any(argument in self.active for argument in node.all_input_nodes)
 
-    def _first_alone(self, node: fx.Node, *, several: bool = False) -> bool:
+    def _first_alone(self, node: fx.Node) -> bool:
         """Return whether nothing but what an operation is applied to depends on the input."""
-        others = [n for n in _nodes(node.args[1:]) if n in self.active]
-        return several or not others
+        return not any(other in self.active for other in _nodes(node.args[1:]))
 
     def _layer(self, node: fx.Node, name: str) -> fx.Node | None:
         """Return what takes the place of a node; None where no rule fits."""
         alone = self._first_alone(node) and node.args and node.args[0] in self.active
         if name in AFFINE or not alone:
             return self._sum_or_affine(node, name)
+        if name == NORMALISATION:
+            return self._normalised(node)
         if name in ("linear", "addmm", "mm", "matmul") or name in _CONVOLUTIONS:
             layer = self._weighted(node, name)
             return None if layer is None else self._module(node, layer)
         if name in ACTIVATIONS and self.method == "lrp":
-            return self._passing(node, node.args[0])
+            passing = self._passing(node, node.args[0])
+            for one in (node, passing):
+                if one is not None:
+                    one.meta["curve"] = True
+            return passing
         options = [self._constant(value) for value in node.args[1:]]
         kwargs = {key: self._constant(value) for key, value in node.kwargs.items()}
         if _nodes([*options, *kwargs.values()]):
@@ -267,36 +288,95 @@ class _Rebuilt:
 
     def _sum_or_affine(self, node: fx.Node, name: str) -> fx.Node | None:
         operands = [value for value in node.args if value in self.active]
-        if name in ("add", "sub") and len(operands) == 2:
-            return self._sum(node, name)
-        if name not in AFFINE or len(operands) != 1 or not node.args:
+        if name not in AFFINE or not operands or node.kwargs.get("alpha", 1) != 1:
             return None
-        if name == "div" and operands[0] is not node.args[0]:
-            return None
-        if name == "batch_norm":
-            if self._constant(node.args[5]) or node.args[3] is None:
-                return None  # statistics of the batch
-            fused = self._fused(node)
-            if fused is not None:
-                return fused
-        return node if self.method == "deeplift" else self._passing(node, operands[0])
+        if name not in ("add", "sub", "rsub"):
+            alone = len(operands) == 1 and operands[0] is node.args[0]
+            if not alone and not (name == "mul" and len(operands) == 1):
+                return None
+            return node if self.method == "deeplift" else self._passing(node, operands[0])
+        return node if self.method == "deeplift" else self._sum(node, name)
 
-    def _sum(self, node: fx.Node, name: str) -> fx.Node | None:
-        if node.kwargs.get("alpha", 1) != 1:
-            return None
-        if self.method == "deeplift":
-            return node
-        left, right = node.args[0], node.args[1]
+    def _sum(self, node: Any, name: str) -> fx.Node | None:
+        """Let a sum share its relevance; what a constant gets, nobody does."""
+        left, right = node.args[:2] if name != "rsub" else reversed(node.args[:2])
         with self.graph.inserting_before(node):
-            if name == "sub":
-                negative = self.graph.call_function(operator.neg, (right,))
-                right = self.graph.call_function(pass_through, (right, negative))
-            return self._instead(node, self.graph.call_function(split_sum, (left, right)))
+            if name != "add" and right in self.active:
+                right = self._negative(right)
+            elif name != "add":
+                right = self.graph.call_function(operator.neg, (right,))
+            if left not in self.active:
+                left, right = right, left
+            new = self.graph.call_function(split_sum, (left, right))
+        return self._instead(node, new)
+
+    def _negative(self, operand: Any) -> fx.Node:
+        negative = self.graph.call_function(operator.neg, (operand,))
+        self._like(negative, operand)
+        return self._like(self.graph.call_function(pass_through, (operand, negative)), operand)
+
+    def _like(self, node: fx.Node, other: fx.Node) -> fx.Node:
+        """Note that a new node is of another one's shape, and depends on the input."""
+        node.meta = dict(other.meta)
+        self.active.add(node)
+        return node
+
+    def _normalised(self, node: Any) -> fx.Node | None:
+        """Merge batch normalisation into the layer before it, or stretch and shift apart."""
+        source, *fixed = node.args
+        weight, bias, mean, variance = (self._constant(value) for value in fixed[:4])
+        if not isinstance(mean, Tensor):
+            return None
+        scale = (variance + fixed[5]).rsqrt() * (1.0 if weight is None else weight)
+        shift = (0.0 if bias is None else bias) - mean * scale
+        for user in list(node.users):
+            if user.args[1] != 0:
+                return None
+        result: Any = self._first_of(node)
+        if self._merged(source, scale, shift):
+            return self._instead(result, source)
+        shape = (1, -1, *[1] * (len(_shape(source)) - 2))
+        lrp = self.method == "lrp"
+        with self.graph.inserting_before(node):
+            factor, summand = self._kept(scale.reshape(shape)), self._kept(shift.reshape(shape))
+            moved = self.graph.call_function(operator.mul, (source, factor))
+            if lrp:
+                self._like(moved, source)
+                moved = self.graph.call_function(pass_through, (source, moved))
+            new = self.graph.call_function(split_sum if lrp else operator.add, (moved, summand))
+        self._like(moved, source)
+        return self._instead(result, new)
+
+    def _merged(self, source: Any, scale: Tensor, shift: Tensor) -> bool:
+        """Put a stretch and a shift of channels into the layer before, which nothing else reads."""
+        layer: Any = self.layers.get(source)
+        if layer is None or not hasattr(layer, "weight") or len(source.users) != 1:
+            return False
+        transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
+        if isinstance(layer, nn.Linear):
+            if len(_shape(source)) != 2:
+                return False  # the channels of a sequence are not the features of the layer
+        elif transposed and layer.groups > 1:
+            return False
+        shape = [1] * layer.weight.ndim
+        shape[1 if transposed else 0] = -1
+        weight = layer.weight.detach() * scale.detach().reshape(shape)
+        before = 0.0 if layer.bias is None else layer.bias.detach()
+        layer.weight = nn.Parameter(weight, requires_grad=False)
+        layer.bias = nn.Parameter(before * scale.detach() + shift.detach(), requires_grad=False)
+        return True
+
+    def _kept(self, tensor: Tensor) -> fx.Node:
+        """Return a node of a constant."""
+        name = f"constant_{len(list(self.module.buffers()))}"
+        self.module.register_buffer(name, tensor.detach())
+        return self.graph.get_attr(name)
 
     def _passing(self, node: fx.Node, operand: Any) -> fx.Node | None:
         """Let relevance pass an operation on single elements."""
         if _shape(operand) != _shape(node):
-            return None
+            self._refuse(node, "repeats elements by broadcasting")
+            return node
         with self.graph.inserting_after(node):
             passing = self.graph.call_function(pass_through, (operand, node))
         node.replace_all_uses_with(passing, delete_user_cb=lambda user: user is not passing)
@@ -323,28 +403,6 @@ class _Rebuilt:
         if bias is not None:
             layer.bias = nn.Parameter(bias.detach(), requires_grad=False)
         return layer
-
-    def _fused(self, node: fx.Node) -> fx.Node | None:
-        """Merge a batch normalisation into the layer before it, which nothing else reads."""
-        before: Any = node.args[0]
-        layer: Any = self.layers.get(before)
-        if layer is None or not hasattr(layer, "weight") or len(before.users) != 1:
-            return None
-        scale, shift, mean, variance = (self._constant(value) for value in node.args[1:5])
-        eps: Any = node.args[7]
-        if isinstance(layer, nn.Linear):
-            if len(_shape(before)) != 2:
-                return None  # the channels of a sequence are not the features of the layer
-            merged = fuse_linear_bn_weights(
-                layer.weight, layer.bias, mean, variance, eps, scale, shift
-            )
-        else:
-            transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
-            merged = fuse_conv_bn_weights(
-                layer.weight, layer.bias, mean, variance, eps, scale, shift, transposed
-            )
-        layer.weight, layer.bias = merged
-        return self._instead(node, before)
 
     # Changing the graph
 
@@ -403,7 +461,7 @@ class _Rebuilt:
 def _is_check(node: fx.Node) -> bool:
     if node.op == "call_module" and str(node.target) == "_guards_fn":
         return True
-    return name_of(node.target).lstrip("_") == "assert_tensor_metadata" and not node.users
+    return "assert" in name_of(node.target) and not node.users
 
 
 def _after(node: fx.Node) -> Iterator[fx.Node]:
@@ -433,8 +491,7 @@ def _up_to(module: fx.GraphModule, node: fx.Node) -> fx.GraphModule:
         if old is node:
             break
     graph.output(copies[node])
-    graph.eliminate_dead_code()
-    return fx.GraphModule(module, graph)
+    return without_dead(module, graph)
 
 
 def _convolution(name: str, weight: Tensor, bias: bool, options: list[Any]) -> nn.Module:
@@ -469,6 +526,14 @@ def _flat(values: Iterable[Any]) -> Iterator[Any]:
 def _shape(node: Any) -> tuple[Any, ...]:
     value = node.meta.get("val") if isinstance(node, fx.Node) else None
     return tuple(value.shape) if isinstance(value, Tensor) else ()
+
+
+def _first_size(node: fx.Node) -> Any:
+    """Return the size of a node's first axis: a number, or the name of one that may vary."""
+    shape = _shape(node)
+    if not shape:
+        return None
+    return shape[0] if isinstance(shape[0], int) else str(shape[0])
 
 
 def _row_bytes(value: Any) -> int:

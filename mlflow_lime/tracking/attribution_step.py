@@ -271,7 +271,7 @@ class _Look:
             if self.config.deep.start == "baseline":
                 start = torch.stack(list(starts)).mean(dim=0)
             found["lrp"] = inside.relevance(
-                encoded, contrasts, rule=self.config.deep.rule, baseline=start
+                encoded, contrasts, rule=self.config.deep.rule, start=start
             )
         return found
 

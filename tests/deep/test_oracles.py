@@ -38,7 +38,7 @@ def test_a_linear_network_gives_weight_times_departure_by_both_methods():
     encoded = inside.encode(inputs)
     expected = ((inputs - baseline) * weights).numpy()
     lift = inside.deeplift(encoded, [baseline], ones(5))
-    relevance = inside.relevance(encoded, ones(5), rule="epsilon", baseline=baseline)
+    relevance = inside.relevance(encoded, ones(5), rule="epsilon", start=baseline)
     np.testing.assert_allclose(lift.values, expected, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(relevance.values, expected, rtol=1e-6, atol=1e-9)
     from_zero = inside.relevance(encoded, ones(5), rule="epsilon")
@@ -61,7 +61,7 @@ def test_reading_a_size_makes_no_layer_the_first():
     leaf = inputs.clone().requires_grad_()
     (slope,) = torch.autograd.grad(network(leaf).sum(), leaf)
     inside = Inside(Network(network, encode=lambda rows: rows), inputs)
-    found = inside.relevance(inside.encode(inputs), ones(4), rule="epsilon", baseline=baseline)
+    found = inside.relevance(inside.encode(inputs), ones(4), rule="epsilon", start=baseline)
     expected = (slope * (inputs - baseline)).numpy()
     np.testing.assert_allclose(found.values, expected, rtol=1e-6, atol=1e-9)
 
@@ -142,7 +142,7 @@ def test_with_biases_relevance_and_what_they_took_add_up(case, start, rule):
     contrasts = np.ones((4, inside.outputs(encoded).shape[1]))
     contrasts[:, 0] = 0.5
     found = inside.relevance(
-        encoded, contrasts, rule=rule, baseline=baseline if start == "baseline" else None
+        encoded, contrasts, rule=rule, start=baseline if start == "baseline" else None
     )
     assert found.missing.max() < 1e-3
     lift = inside.deeplift(encoded, [baseline, torch.zeros_like(baseline)], contrasts)
