@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mlflow_lime.core.domain import Domain
-from mlflow_lime.core.explain import Explainer
+from mlflow_lime.core.explain import Explainer, Outcome
 from mlflow_lime.core.image.cells import ImageForm
 from mlflow_lime.core.image.masked import MaskedImage
 from mlflow_lime.core.joint import Child, JointDomain
@@ -20,6 +20,7 @@ from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.bins import BinnedTable
 from mlflow_lime.core.tabular.masked import MaskedTable
 from mlflow_lime.core.tabular.standardised import StandardisedTable
+from mlflow_lime.core.tabular.table import require_columns
 from mlflow_lime.core.text.masked import MaskedText
 from mlflow_lime.core.text.vectorised import TextPipeline
 from mlflow_lime.errors import DataError, did_you_mean
@@ -301,6 +302,7 @@ class SequenceExplainer(Explainer):
         **options: Any,
     ) -> None:
         shared = _taken(options, SHARED)
+        columns = options.get("columns")
         form = _sequence_form(**_taken(options, ("axes", "columns", "features", "order", "shape")))
         background = options.pop("background", None)
         if background is not None and not isinstance(background, SequenceBackground):
@@ -309,6 +311,17 @@ class SequenceExplainer(Explainer):
             background = SequenceBackground.of(known, drawn=options.get("absent") == "background")
         domain = MaskedSequence(form, background=background, **options)
         super().__init__(domain, predict, mode, class_names, **shared)
+        self._columns = columns
+
+    def explain(self, instances: Any, **options: Any) -> list[Outcome]:
+        """Explain instances; of a frame, the columns of the sequence, by their names.
+
+        See `mlflow_lime.core.explain.Explainer.explain` for the options.
+        """
+        if self._columns is not None and isinstance(instances, pd.DataFrame):
+            require_columns(instances, self._columns)
+            instances = instances[list(self._columns)]
+        return super().explain(instances, **options)
 
 
 def _sequence_form(

@@ -32,9 +32,9 @@ class DeepSection(Section):
     baseline: Literal["auto", "mean", "zero", "blurred", "absent", "samples"] = Field(
         default="auto",
         description=(
-            "What DeepLIFT compares an instance with: mean (of the background, else of the"
+            "What DeepLIFT compares an instance with: mean (of a table's background, else of the"
             " reference set), zero, blurred (images and sequences), absent (what LIME puts in the"
-            " place of all parts), samples (several rows of the background, averaged), or auto"
+            " place of all parts), samples (several of these rows, averaged), or auto"
             " (mean for tables, absent for images and sequences, zero for texts)."
         ),
     )

@@ -55,7 +55,6 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "gate": True,
     "report": True,
     "engine": True,
-    "deep": True,
     "text": {"sparse": True},
 }
 """Keys that do not decide which numbers come out for pinned instances.
@@ -65,6 +64,7 @@ the digest of the reference set stands for them.
 """
 
 _LATER: dict[str, Section] = {
+    "deep": DeepSection(),
     "text": TextSection(),
     "image": ImageSection(),
     "sequence": SequenceSection(),

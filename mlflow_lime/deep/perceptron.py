@@ -12,7 +12,7 @@ from mlflow_lime.errors import ModelError
 
 __all__ = ["is_perceptron", "perceptron_network"]
 
-_PROBES = 64
+_PROBES = 1024
 """Rows in which a column takes the values of others, to see which features follow it."""
 
 

@@ -16,7 +16,9 @@ from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.joint import JointDomain
 from mlflow_lime.core.masks import MaskBlock, mask_block
 from mlflow_lime.core.seeds import instance_seed
-from mlflow_lime.errors import MlflowLimeError, shorten
+from mlflow_lime.core.tabular.masked import MaskedTable
+from mlflow_lime.deep.network import Network
+from mlflow_lime.errors import DataError, MlflowLimeError, shorten
 from mlflow_lime.metrics.attributions import METHOD_NAMES, Attribution, Attributions
 from mlflow_lime.tracking.networks import NotApplicableError, find_network
 from mlflow_lime.tracking.questions import Questions
@@ -33,6 +35,13 @@ BACKGROUND_ROWS: Final = 256
 
 ABSENT_ROWS: Final = 32
 """Rows over which an instance with every part absent is averaged, where absence is random."""
+
+PROVEN_PARTS: Final = 4
+"""Parts that are taken away, to see what of an encoded instance is theirs."""
+
+HERE: Final = 0.5
+"""Least share of such a change that must lie in what was taken to be the part's; a picture that is
+made smaller blurs its edges."""
 
 _USUAL: Final = {"table": "mean", "text": "zero"}
 """Baselines by what the instances are; what LIME puts in the place of all parts otherwise."""
@@ -89,8 +98,10 @@ def tell_inside(questions: Questions) -> str:
     subjects = questions.subjects[:2]
     try:
         look = _Look(questions, [(None, subject) for subject in subjects])
+        inputs = look.inputs(look.domain.originals(subjects))
+        network = look.network(inputs, look.background())
         with _undisturbed():
-            inside = look.opened(look.inputs(look.domain.originals(subjects)), look.background())
+            inside = look.opened(network, inputs)
     except NotApplicableError as error:
         asked = config.deep.methods != "auto" or error.network
         return f"not applicable: {error}" if asked else ""
@@ -136,9 +147,10 @@ class _Look:
     def attributions(self) -> Attributions:
         inputs = self.inputs(self.domain.originals(self.subjects))
         background = self.background()
+        network = self.network(inputs, background)  # before torch, which may not be installed
         wanted = _wanted(self.config)
         with _undisturbed():
-            inside = self.opened(inputs, background)
+            inside = self.opened(network, inputs)
             refused = {name: inside.traced.refused.get(name, ()) for name in wanted}
             refused = {name: layers for name, layers in refused.items() if layers}
             usable = [name for name in METHOD_NAMES if name in wanted and name not in refused]
@@ -149,6 +161,8 @@ class _Look:
             starts, told = self._baselines(inside, encoded, background)
             found = self._by_method(inside, encoded, usable, starts)
         owners = self._owners(inside, inputs, tuple(found[usable[0]].values.shape[1:]))
+        if network.spans is None:
+            self._prove(inside, encoded, owners)
         return Attributions(
             instances={
                 item.key: {name: _of(item, found[name], i, owners[i]) for name in usable}
@@ -161,11 +175,15 @@ class _Look:
 
     # What the network is given
 
-    def opened(self, inputs: Any, background: Any) -> "Inside":
-        """Return the model's network, traced."""
+    def network(self, inputs: Any, background: Any) -> Network:
+        """Return the model's network."""
+        rows = _joined(inputs, background)
+        return find_network(self.questions.scorer.model, self.config, rows)
+
+    def opened(self, network: Network, inputs: Any) -> "Inside":
+        """Return a network, traced."""
         from mlflow_lime.deep.inside import Inside
 
-        network = find_network(self.questions.scorer.model, self.config, background)
         return Inside(network, inputs, device=self.config.deep.device)
 
     def inputs(self, rows: Any) -> Any:
@@ -178,6 +196,7 @@ class _Look:
 
     def _absent_rows(self, subject: Subject, n_rows: int) -> Any:
         """Return an instance with every part absent, as often as absence is random."""
+        domain, subject = self._masked(subject)
         n_rows = n_rows if subject.n_draws else 1
         masks = np.zeros((n_rows, subject.n_active), dtype=np.uint8)
         levels = np.empty((n_rows, 0), dtype=np.uint16)
@@ -190,7 +209,15 @@ class _Look:
                 n_rows=n_rows,
                 seed=instance_seed(self.config.seed, subject.digest),
             ).levels
-        return self.domain.perturb([(subject, MaskBlock(masks, levels, np.ones(n_rows)))])
+        return domain.perturb([(subject, MaskBlock(masks, levels, np.ones(n_rows)))])
+
+    def _masked(self, subject: Subject) -> tuple[Domain, Subject]:
+        """Return an instance whose parts can be absent, whatever rows LIME draws around it."""
+        domain: Any = self.domain
+        if domain.masked:
+            return domain, subject
+        masked = MaskedTable(domain.table.background, as_array=domain.table.as_array)
+        return masked, masked.subjects(domain.originals([subject]))[0]
 
     def _unit(self, inside: "Inside", encoded: "Encoded") -> str:
         scores = np.stack([item.scores for item, _ in self.pairs])
@@ -205,8 +232,14 @@ class _Look:
         kind: str = self.config.deep.baseline
         if kind == "auto":
             kind = _USUAL.get(self._kind(), "absent")
-        drawn = bool(self.subjects[0].n_draws)
+        drawn = bool(self._masked(self.subjects[0])[1].n_draws)
         rows = None
+        if kind in ("mean", "samples") and not drawn and len(encoded) < 2:
+            msg = (
+                f"deep.baseline is {kind}, but one instance is no reference set to compare it "
+                "with; set it to absent or zero"
+            )
+            raise DataError(msg)
         if kind in ("mean", "samples"):
             rows = (inside.encode(background) if drawn else encoded).values
         absent = self._absent(inside) if kind == "absent" else None
@@ -291,6 +324,9 @@ class _Look:
         from mlflow_lime.deep.parts import aligned, token_parts
 
         network = inside.network
+        if network.spans is None and self._kind() == "text":
+            msg = "let the Network of deep.network have `spans`, the place of each token in a text"
+            raise DataError(msg)
         if network.spans is not None:
             texts = [_text_of(subject) for subject in self.subjects]
             spans = network.spans(texts)
@@ -308,6 +344,35 @@ class _Look:
                 parts = np.append(parts, -1)[network.columns]
             found.append(aligned(parts, shape))
         return found
+
+    def _prove(
+        self, inside: "Inside", encoded: "Encoded", owners: Sequence[NDArray[np.integer]]
+    ) -> None:
+        """Refuse an encoding that does not leave parts where they are.
+
+        Some parts of an instance are taken away one by one, and what changes of the encoded
+        instance must be what was taken to be theirs.
+        """
+        place = int(np.argmax([subject.n_active for subject in self.subjects]))
+        subject = self.subjects[place]
+        if not self.domain.masked or subject.n_active < 2:
+            return
+        few = np.unique(np.linspace(0, subject.n_active - 1, PROVEN_PARTS).astype(int))
+        masks = np.ones((len(few), subject.n_active), dtype=np.uint8)
+        masks[np.arange(len(few)), few] = 0
+        levels = np.zeros((len(few), subject.n_draws), dtype=np.uint16)
+        rows = self.domain.perturb([(subject, MaskBlock(masks, levels, np.ones(len(few))))])
+        before = encoded.rows(slice(place, place + 1)).values
+        moved = (inside.encode(self.inputs(rows)).values - before).abs().double().cpu().numpy()
+        for j, change in zip(subject.active[few].tolist(), moved, strict=True):
+            total = float(change.sum())
+            if total > 0 and float(change[owners[place] == j].sum()) < HERE * total:
+                msg = (
+                    f"the encoding moves part {shorten(subject.names[j])} elsewhere, or spreads it "
+                    "over others, so attributions cannot be told apart by parts; let `encode` of "
+                    "the network keep rows and columns, or time and features, where they are"
+                )
+                raise DataError(msg)
 
     def _order(self, inputs: Any) -> NDArray[np.intp] | None:
         """Return the place of each column that the model reads among those of the domain."""
@@ -349,6 +414,16 @@ def _refusals(refused: Mapping[str, Sequence[str]]) -> str:
     layers = list(dict.fromkeys(layer for found in refused.values() for layer in found))
     more = f", and {len(layers) - 3} more" if len(layers) > 3 else ""
     return f"the network has layers that cannot be looked through: {'; '.join(layers[:3])}{more}"
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """Return the rows of two frames or arrays, one after the other; else the first ones."""
+    if isinstance(first, pd.DataFrame) and isinstance(second, pd.DataFrame):
+        return pd.concat([first, second], ignore_index=True)
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        same = first.shape[1:] == second.shape[1:]
+        return np.concatenate([first, second]) if same else first
+    return first
 
 
 @contextmanager

@@ -13,8 +13,8 @@ __all__ = ["LAGS", "ORDERS", "STEPS", "matching", "place_columns"]
 
 ORDERS: Final = ("auto", "time", "features")
 
-LAGS: Final = r"(?P<feature>.+?)(?:[ _.]?lag[ _.]?|[ _.]?t-|-)(?P<lag>\d{1,9})"
-"""Names that count back from now: ``temp_lag3``, ``temp_t-3``, ``temp-3``."""
+LAGS: Final = r"(?=.*[^\W\d_])(?P<feature>.+?)(?:[ _.]?(?i:lag)[ _.]?|[ _.]?t-|-)(?P<lag>\d{1,9})"
+"""Names that count back from now: ``temp_lag3``, ``temp_t-3``, ``temp-3``; no dates."""
 
 STEPS: Final = r"(?P<feature>.*?)(?:[ _.](?:step|t)?[ _.]?)?(?P<step>\d{1,9})"
 """Names that count forward: ``temp_12``, ``temp_t12``, ``x12``."""
