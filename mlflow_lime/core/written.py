@@ -45,6 +45,6 @@ def reading(text: str, what: str, *, expected: int) -> Iterator[dict[str, Any]]:
         yield data
     except DataError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         msg = f"these are no {what} in JSON: {type(error).__name__}: {error}"
         raise DataError(msg) from error

@@ -1,5 +1,6 @@
 """A network looked into: attributions of batches, in memory and on a device that bear them."""
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ class Inside:
     def __init__(self, network: Network, sample: Any, *, device: str = "cpu") -> None:
         self.network = network
         self.device = choose_device(device)
-        self.module = _evaluating(network.module).to(self.device)
+        # A copy: the user's own stays in its mode, and where it is.
+        self.module = _evaluating(copy.deepcopy(network.module)).to(self.device)
         self._numbers = False
         weights = (w.dtype for w in self.module.parameters() if w.is_floating_point())
         self._float = next(weights, torch.float32)
@@ -186,13 +188,19 @@ class Inside:
         ModelError
             If no method can look through it.
         """
-        graph = next(iter(self.traced.graphs.values()), None)
-        if graph is None:
+        found: list[Tensor] = []
+        for graph in self.traced.graphs.values():
+            with torch.no_grad():
+                parts = [outputs_of(graph, p.values, *p.tokens) for p in self._parts(encoded)]
+            found.append(torch.cat(parts))
+        if not found:
             msg = "no method can look through the network"
             raise ModelError(msg)
-        with torch.no_grad():
-            found = [outputs_of(graph, part.values, *part.tokens) for part in self._parts(encoded)]
-        return torch.cat(found)
+        size = max(1.0, float(found[0].double().abs().max()))
+        if float((found[0] - found[-1]).double().abs().max()) > SCORES_AGREE * size:
+            msg = "the network as it was traced gives other outputs to each method"
+            raise ModelError(msg)
+        return found[0]
 
     def unit(self, outputs: Tensor, scores: NDArray[np.float64], *, mode: str) -> str:
         """Return the unit of the outputs, where they lead to the model's scores.
@@ -311,7 +319,7 @@ class Inside:
         flat = values.double().flatten(1)
         size = torch.maximum(flat.abs().sum(dim=1), expected.double().abs())
         size = torch.where(size > 0, size, 1.0)
-        missing = (flat.sum(dim=1) - expected.double()).abs() / size
+        missing = ((flat.sum(dim=1) - expected.double()).abs() / size).nan_to_num(nan=1.0)
         taken = biases.double().abs() / (biases.double().abs() + flat.abs().sum(dim=1)).clamp_min(
             1e-300
         )

@@ -23,7 +23,7 @@ def _names(text: str) -> frozenset[str]:
 
 
 RESHAPING: Final = _names("""
-    _to_copy _unsafe_view alias cat channel_shuffle chunk clone constant_pad_nd contiguous copy
+    _to_copy _unsafe_view alias cat channel_shuffle chunk clone constant_pad_nd contiguous
     expand expand_as fill flatten flip getitem index index_select masked_fill movedim narrow pad
     permute pixel_shuffle repeat reshape roll select select_scatter slice slice_scatter split
     split_with_sizes squeeze stack t to transpose type_as unbind unflatten unsqueeze
@@ -31,7 +31,7 @@ RESHAPING: Final = _names("""
     """)
 """Operations that move elements, copy them, or leave them out."""
 
-SEVERAL: Final = _names("cat copy select_scatter slice_scatter stack")
+SEVERAL: Final = _names("cat select_scatter slice_scatter stack")
 """Those of them that put elements of several tensors together."""
 
 AFFINE: Final = _names("add sub rsub mul div neg")
@@ -41,7 +41,7 @@ NORMALISATION: Final = "_native_batch_norm_legit_no_training"
 """Batch normalisation by fixed statistics."""
 
 ACTIVATIONS: Final = _names("""
-    celu elu gelu hardsigmoid hardswish hardtanh leaky_relu mish relu relu6 selu sigmoid silu
+    celu elu gelu hardsigmoid hardswish hardtanh leaky_relu mish prelu relu relu6 selu sigmoid silu
     softplus tanh
     """)
 """Curves that hand relevance on unchanged."""

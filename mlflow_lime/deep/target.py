@@ -44,6 +44,8 @@ def require_rows(found: Tensor, n_rows: int) -> Tensor:
     ModelError
         If they are something else.
     """
+    if found.ndim > 2 and found[0].numel() == max(found.shape[1:]):
+        found = found.flatten(1)  # axes of one element
     if found.ndim == 0 or len(found) != n_rows or found.ndim > 2:
         msg = (
             f"the network returns shape {tuple(found.shape)} for {n_rows} instances, expected "
@@ -96,9 +98,11 @@ def likely_scores(outputs: Tensor, *, mode: str, head: str) -> list[tuple[str, N
         The unit of the outputs, were the scores these.
     """
     values = outputs.detach().double()
-    if mode == "regression":
-        return [("target", values.numpy())]
     shares = values.sigmoid()
+    if mode == "regression":
+        ends = {"sigmoid": ("log-odds", shares), "softmax": ("logits", values.softmax(dim=1))}
+        unit, scores = ends.get(head, ("target", values))
+        return [(unit, scores.numpy())]
     if values.shape[1] == 1:
         shares = torch.cat([1 - shares, shares], dim=1)
         plain = torch.cat([1 - values, values], dim=1)

@@ -211,8 +211,9 @@ class _Rebuilt:
             if name_of(node.target) == "embedding" and node.all_input_nodes[-1] in dependent
         ]
         if len(found) != 1:
-            names = ", ".join(_place(node) for node in found)
-            self._refuse(given, f"reads tokens by {len(found)} embedding layers ({names})")
+            names = ", ".join(_place(node) for node in found) or "an EmbeddingBag hides them"
+            words = f"looks tokens up in {len(found)} embedding layers ({names}), expected one"
+            self._refuse(given, words)
             return
         self.embed = _up_to(self.module, found[0])
         with self.graph.inserting_before(given):
@@ -234,6 +235,9 @@ class _Rebuilt:
         self.row_bytes += _row_bytes(value)
         name = name_of(node.target)
         self._look_at_batch(node, name)
+        if name == "copy" and _shape(node) == _shape(node.args[1]):
+            node.replace_all_uses_with(node.args[1])  # type: ignore[arg-type]
+            return
         if name in RESHAPING and (name in SEVERAL or self._first_alone(node)):
             return
         replacement = self._layer(node, name)
@@ -412,7 +416,7 @@ class _Rebuilt:
         with self.graph.inserting_before(node):
             # A tensor of the layer's own: hooks on one that others read as well would meet.
             own = self.graph.call_function(torch.ops.aten.alias.default, (node.args[0],))
-            own.meta = dict(node.args[0].meta)
+            self._like(own, node.args[0])
             new = self._instead(node, self.graph.call_module(name, (own,)))
         self.layers[new] = layer
         return new
@@ -474,7 +478,7 @@ def _dependents(node: fx.Node) -> set[fx.Node]:
     found, waiting = {node}, [node]
     while waiting:
         for user in waiting.pop().users:
-            if user not in found:
+            if user not in found and not isinstance(user.meta.get("val"), (int, torch.SymInt)):
                 found.add(user)
                 waiting.append(user)
     return found

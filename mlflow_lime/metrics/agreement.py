@@ -85,6 +85,9 @@ def agreement(
         for method, own in attributions.of(item).items():
             values = found.setdefault(item.key, {})
             weights = item.labels[0].weights
+            if not np.isfinite(own.values).all():
+                values[f"{method}_{_ERRORS[method]}"] = 1.0
+                continue
             values[f"{method}_agreement"] = rank_correlation(weights, own.values)
             values[f"{method}_overlap"] = overlap(weights, own.values, top=top)
             values[f"{method}_{_ERRORS[method]}"] = own.missing
@@ -94,13 +97,18 @@ def agreement(
         ordered = [
             (_by_order_of(item, attributions, method), subject)
             for item, subject in pairs
-            if subject is not None and method in attributions.of(item)
+            if subject is not None and _is_known(attributions, item, method)
         ]
         for key, own_curves in faithfulness(
             explainer, ordered, top=top, draws=draws, steps=steps
         ).items():
             found[key] |= {f"{method}_{name}": own_curves[name] for name in _CURVES}
     return found
+
+
+def _is_known(attributions: Attributions, item: Explanation, method: str) -> bool:
+    own = attributions.of(item).get(method)
+    return own is not None and bool(np.isfinite(own.values).all())
 
 
 def _by_order_of(item: Explanation, attributions: Attributions, method: str) -> Explanation:

@@ -36,6 +36,9 @@ BACKGROUND_ROWS: Final = 256
 ABSENT_ROWS: Final = 32
 """Rows over which an instance with every part absent is averaged, where absence is random."""
 
+PROVEN_ROWS: Final = 32
+"""Rows of the background at which the network must lead to the model's scores."""
+
 PROVEN_PARTS: Final = 4
 """Parts that are taken away, to see what of an encoded instance is theirs."""
 
@@ -157,9 +160,9 @@ class _Look:
             if not usable:
                 return Attributions(refused=refused, why_not=_refusals(refused))
             encoded = inside.encode(inputs)
-            unit = self._unit(inside, encoded)
+            unit = self._unit(inside, encoded, background)
             starts, told = self._baselines(inside, encoded, background)
-            found = self._by_method(inside, encoded, usable, starts)
+            found = self._by_method(inside, encoded, usable, starts, unit)
         owners = self._owners(inside, inputs, tuple(found[usable[0]].values.shape[1:]))
         if network.spans is None:
             self._prove(inside, encoded, owners)
@@ -219,9 +222,15 @@ class _Look:
         masked = MaskedTable(domain.table.background, as_array=domain.table.as_array)
         return masked, masked.subjects(domain.originals([subject]))[0]
 
-    def _unit(self, inside: "Inside", encoded: "Encoded") -> str:
+    def _unit(self, inside: "Inside", encoded: "Encoded", background: Any) -> str:
+        """Return the unit of the outputs, which lead to the model's scores far from it as well."""
+        mode = self.questions.explainer.mode
         scores = np.stack([item.scores for item, _ in self.pairs])
-        return inside.unit(inside.outputs(encoded), scores, mode=self.questions.explainer.mode)
+        unit = inside.unit(inside.outputs(encoded), scores, mode=mode)
+        few = background[:PROVEN_ROWS]
+        elsewhere = self.questions.scorer(few)
+        inside.unit(inside.outputs(inside.encode(few)), elsewhere, mode=mode)
+        return unit
 
     def _baselines(
         self, inside: "Inside", encoded: "Encoded", background: Any
@@ -283,13 +292,16 @@ class _Look:
         encoded: "Encoded",
         usable: Sequence[str],
         starts: "Sequence[Tensor]",
+        unit: str,
     ) -> "Mapping[str, Attributed]":
         import torch
 
         from mlflow_lime.deep.target import contrast
 
         n_outputs = int(inside.outputs(encoded.rows(slice(0, 1))).shape[1])
-        mode, head = self.questions.explainer.mode, inside.traced.head
+        mode = self.questions.explainer.mode
+        # A sigmoid outside the network: each class has odds of its own.
+        head = "sigmoid" if unit == "log-odds" else inside.traced.head
         contrasts = np.stack(
             [
                 contrast(n_outputs, item.labels[0].index, mode=mode, head=head)

@@ -80,8 +80,8 @@ def _named(spec: str, model: Any) -> Network:
     function = import_function(spec, key="deep.network")
     try:
         found = function(model)
-    except Exception as error:
-        msg = f"deep.network {spec!r} raised {type(error).__name__}: {shorten(str(error), 200)}"
+    except (Exception, SystemExit) as error:  # its text may hold values of the data
+        msg = f"deep.network {spec!r} raised {type(error).__name__}; call it with the loaded model"
         raise ConfigError(msg) from error
     if _is_module(found):
         return Network(found, name=type(found).__name__)

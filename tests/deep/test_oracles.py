@@ -220,3 +220,161 @@ def test_a_network_of_other_scores_is_refused():
         inside.unit(outputs, shares[:, ::-1], mode="classification")
     with pytest.raises(ModelError, match="does not lead to the model's scores"):
         inside.unit(outputs, shares[:, :2], mode="classification")
+
+
+class Averaged(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(nn.functional.avg_pool1d(x[:, None], 2)[:, 0])
+
+
+class Differenced(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(7, 2)
+
+    def forward(self, x):
+        return self.head(x[:, 1:] - x[:, :-1])
+
+
+class Skipping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(x + self.inner(x))
+
+
+class Joined(Skipping):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x):
+        return self.head(torch.cat([x, self.inner(x)], dim=1))
+
+
+class Constant(Skipping):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("shift", torch.randn(8))
+
+    def forward(self, x):
+        return 2 * self.head((1 - self.inner(x)) / 3 + self.shift) - 0.5
+
+
+class Written(Skipping):
+    def forward(self, x):
+        h = self.inner(x)
+        h[:, 0] = 0.5
+        h[:, 2:4] += h[:, :2]
+        return self.head(h)
+
+
+class Stretched(nn.Module):
+    def __init__(self, affine):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(8, affine=affine)
+        self.layers = nn.Sequential(nn.Linear(8, 8), self.norm, nn.Dropout(), nn.Linear(8, 2))
+        with torch.no_grad():
+            self.norm.running_mean.normal_()
+            self.norm.running_var.uniform_(0.5, 2)
+
+    def forward(self, x):
+        return self.layers(self.norm(x))
+
+
+LINEAR = {
+    "averaged": Averaged,
+    "differenced": Differenced,
+    "skipping": Skipping,
+    "joined": Joined,
+    "constant": Constant,
+    "written": Written,
+    "normalised": lambda: Stretched(True),
+    "normalised without weights": lambda: Stretched(False),
+}
+
+
+@pytest.mark.parametrize("start", ["zero", "baseline"])
+@pytest.mark.parametrize("case", LINEAR)
+def test_every_way_to_be_linear_gives_slope_times_departure(case, start):
+    network = LINEAR[case]().double().eval()
+    inputs = torch.randn(5, 8).double()
+    baseline = torch.zeros_like(inputs) if start == "zero" else torch.randn(5, 8).double()
+    leaf = inputs.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(network(leaf)[:, 1].sum(), leaf)
+    expected = (slope * (inputs - baseline)).numpy()
+    inside = Inside(Network(network, encode=lambda rows: rows), inputs)
+    encoded, contrasts = inside.encode(inputs), ones(5, 1, 2)
+    torch.testing.assert_close(inside.outputs(encoded), network(inputs).detach())
+    lift = inside.deeplift(encoded, [baseline], contrasts)
+    np.testing.assert_allclose(lift.values, expected, rtol=1e-6, atol=1e-9)
+    found = inside.relevance(encoded, contrasts, rule="epsilon", start=baseline)
+    np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-7)
+    assert found.missing.max() < 1e-6
+
+
+def test_rescale_is_exact_for_what_is_written_into_a_view():
+    class Rectified(nn.Module):
+        def forward(self, x):
+            h = 2.0 * x
+            h[:, :1].relu_()
+            return h.sum(dim=1)
+
+    inputs, baseline = torch.tensor([[1.0, 2.0], [2.0, 3.0]]), torch.full((2, 2), -4.0)
+    inside = looked_into(Rectified(), inputs)
+    found = inside.deeplift(inside.encode(inputs.numpy()), [baseline], ones(2))
+    np.testing.assert_allclose(found.values, [[2.0, 12.0], [4.0, 14.0]], rtol=1e-6)
+
+
+def test_the_users_own_module_stays_as_it_is():
+    network = nets.Residual().train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    inputs = 255 * torch.rand(4, 24, 24, 3)
+    inside = looked_into(network, inputs)
+    inside.relevance(inside.encode(inputs.numpy()), ones(4, 1, 4))
+    assert network.training
+    assert all(module.training for module in network.modules())
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_whole_numbers_that_are_no_tokens_are_numbers(dtype):
+    network = nets.Residual(bias=False).eval()
+    inputs = np.random.default_rng(0).integers(0, 255, (4, 24, 24, 3)).astype(dtype)
+    inside = Inside(Network(network), inputs)
+    encoded = inside.encode(inputs)
+    found = inside.deeplift(encoded, [torch.zeros_like(encoded.values)], ones(4, 1, 4))
+    assert found.missing.max() < 1e-4
+
+
+def test_half_precision_is_looked_into():
+    network = nets.dense([5, 8, 2], bias=True).to(torch.bfloat16).eval()
+    inputs = torch.randn(4, 5)
+    inside = looked_into(network, inputs)
+    encoded = inside.encode(inputs.numpy())
+    lift = inside.deeplift(encoded, [torch.zeros_like(encoded.values)], ones(4, 1, 2))
+    assert np.isfinite(lift.values).all()
+    assert lift.missing.max() < 0.05
+
+
+def test_attributions_that_are_no_numbers_count_as_lost():
+    class Logarithm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(3, 1)
+
+        def forward(self, x):
+            return self.head(torch.log(x))
+
+    inputs = torch.rand(2, 3) + 1
+    inside = looked_into(Logarithm().eval(), inputs)
+    found = inside.deeplift(inside.encode(inputs.numpy()), [torch.zeros(2, 3)], ones(2))
+    assert (found.missing == 1.0).all()

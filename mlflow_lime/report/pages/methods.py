@@ -143,6 +143,8 @@ def methods_of(
         )
     ]
     for method, own in found.items():
+        if not np.isfinite(own.values).all():
+            continue  # LIM015 tells of it
         shares = as_shares(own.values)
         named.append(
             (METHOD_NAMES[method], replace(label, weights=shares, low=shares, high=shares))
@@ -192,6 +194,7 @@ def method_rows(
         "correlations": [
             (METHOD_NAMES[method], _correlation(item.labels[0].weights, found.values))
             for method, found in attributions.items()
+            if np.isfinite(found.values).all()
         ],
         "what": _unit(known, f"“{cut(item.labels[0].label, 40)}”"),
         "output": _number(outputs.pop()) if outputs else "",
