@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, fx
 
 from mlflow_lime.deep.layers import Maximum, plainly
+from mlflow_lime.deep.nodes import is_size, without_dead
 
-__all__ = ["Halves", "cut", "without_dead"]
+__all__ = ["Halves", "cut"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ def cut(module: fx.GraphModule, start: fx.Node, active: set[fx.Node]) -> Halves:
     linear = {start}
     for node in module.graph.nodes:
         inputs = [source for source in node.all_input_nodes if source in active]
-        if node.op == "output" or not inputs or _is_size(node) or node.meta.get("curve"):
+        if node.op == "output" or not inputs or is_size(node) or node.meta.get("curve"):
             continue
         layer = module.get_submodule(str(node.target)) if node.op == "call_module" else None
         if not isinstance(layer, Maximum) and all(source in linear for source in inputs):
@@ -58,18 +58,6 @@ def cut(module: fx.GraphModule, start: fx.Node, active: set[fx.Node]) -> Halves:
         if node in linear and any(user not in linear for user in node.users)
     ]
     return Halves(_first(module, linear, front), _second(module, linear, front))
-
-
-def without_dead(module: fx.GraphModule, graph: fx.Graph) -> fx.GraphModule:
-    """Return a graph with the layers and constants of a module, and nothing that is not used."""
-    found = fx.GraphModule(module, graph)
-    found.graph.eliminate_dead_code()
-    found.recompile()
-    return found
-
-
-def _is_size(node: fx.Node) -> bool:
-    return isinstance(node.meta.get("val"), (int, torch.SymInt))
 
 
 def _first(module: fx.GraphModule, linear: set[fx.Node], front: list[fx.Node]) -> fx.GraphModule:

@@ -11,6 +11,7 @@ from zennit.rules import AlphaBeta, Epsilon, Gamma, Norm
 
 from mlflow_lime.deep.halves import Halves
 from mlflow_lime.deep.layers import Ledger, Pooling, kept_in, stabilised
+from mlflow_lime.deep.nodes import is_size
 from mlflow_lime.deep.target import require_rows
 
 __all__ = ["RULES", "Relevance", "propagate"]
@@ -170,7 +171,7 @@ def _last_layers(graph: fx.GraphModule) -> list[str]:
     seen, waiting, found = {start}, [start], []
     while waiting:
         for node in waiting.pop().all_input_nodes:
-            if node in seen or isinstance(node.meta.get("val"), (int, torch.SymInt)):
+            if node in seen or is_size(node):
                 continue  # a size is nothing that relevance flows through
             seen.add(node)
             if node.op == "call_function":

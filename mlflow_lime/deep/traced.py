@@ -2,15 +2,26 @@
 
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from torch import Tensor, fx, nn
 
-from mlflow_lime.deep.halves import Halves, cut, without_dead
+from mlflow_lime.deep.convolutions import CONVOLUTIONS, convolution
+from mlflow_lime.deep.halves import Halves, cut
 from mlflow_lime.deep.layers import Elementwise, Maximum, Pooling, pass_through, split_sum
+from mlflow_lime.deep.nodes import (
+    dependents,
+    first_size,
+    flat,
+    is_check,
+    nodes_in,
+    place_of,
+    row_bytes_of,
+    shape_of,
+    up_to,
+)
 from mlflow_lime.deep.operations import (
     ACTIVATIONS,
     AFFINE,
@@ -37,12 +48,6 @@ _HEADS: Final = {
     "_log_softmax": "softmax",
     "sigmoid": "sigmoid",
 }
-_CONVOLUTIONS: Final = {
-    f"conv{'_transpose' * transposed}{dims}d": getattr(nn, f"Conv{'Transpose' * transposed}{dims}d")
-    for transposed in (False, True)
-    for dims in (1, 2, 3)
-}
-_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +173,7 @@ class _Rebuilt:
     def _without_guards(self) -> None:
         """Take away what only checks sizes, and what nothing uses."""
         for node in list(self.graph.nodes):
-            if _is_check(node):
+            if is_check(node):
                 self.graph.erase_node(node)
         self.graph.eliminate_dead_code()
 
@@ -197,25 +202,25 @@ class _Rebuilt:
     def _find_inputs(self, inputs: Tensor) -> None:
         """Note where attribution begins: at the input, or at the vectors of tokens."""
         (given,) = (node for node in self.graph.nodes if node.op == "placeholder")
-        self.batch = _first_size(given)
+        self.batch = first_size(given)
         if isinstance(self.batch, int):
             words = f"works for batches of {self.batch} alone; let it read x.shape[0], not len(x)"
             self._refuse(given, words)
         if inputs.is_floating_point():
             self.active.add(given)
             return
-        dependent = _dependents(given)
+        dependent = dependents(given)
         found = [
             node
             for node in self.graph.nodes
             if name_of(node.target) == "embedding" and node.all_input_nodes[-1] in dependent
         ]
         if len(found) != 1:
-            names = ", ".join(_place(node) for node in found) or "an EmbeddingBag hides them"
+            names = ", ".join(place_of(node) for node in found) or "an EmbeddingBag hides them"
             words = f"looks tokens up in {len(found)} embedding layers ({names}), expected one"
             self._refuse(given, words)
             return
-        self.embed = _up_to(self.module, found[0])
+        self.embed = up_to(self.module, found[0])
         with self.graph.inserting_before(given):
             vectors = self.graph.placeholder("vectors")
         vectors.meta["val"] = found[0].meta["val"]
@@ -232,10 +237,10 @@ class _Rebuilt:
         if not isinstance(value, (Tensor, tuple, list)):
             return  # a size
         self.active.add(node)
-        self.row_bytes += _row_bytes(value)
+        self.row_bytes += row_bytes_of(value)
         name = name_of(node.target)
         self._look_at_batch(node, name)
-        if name == "copy" and _shape(node) == _shape(node.args[1]):
+        if name == "copy" and shape_of(node) == shape_of(node.args[1]):
             node.replace_all_uses_with(node.args[1])  # type: ignore[arg-type]
             return
         if name in RESHAPING and (name in SEVERAL or self._first_alone(node)):
@@ -246,7 +251,7 @@ class _Rebuilt:
 
     def _look_at_batch(self, node: fx.Node, name: str) -> None:
         """Note where instances do not stand along the first axis, as rules expect."""
-        size = _first_size(node)
+        size = first_size(node)
         if size in (self.batch, None):
             return
         self.merged = True
@@ -259,7 +264,7 @@ class _Rebuilt:
 
     def _first_alone(self, node: fx.Node) -> bool:
         """Return whether nothing but what an operation is applied to depends on the input."""
-        return not any(other in self.active for other in _nodes(node.args[1:]))
+        return not any(other in self.active for other in nodes_in(node.args[1:]))
 
     def _layer(self, node: fx.Node, name: str) -> fx.Node | None:
         """Return what takes the place of a node; None where no rule fits."""
@@ -268,7 +273,7 @@ class _Rebuilt:
             return self._sum_or_affine(node, name)
         if name == NORMALISATION:
             return self._normalised(node)
-        if name in ("linear", "addmm", "mm", "matmul") or name in _CONVOLUTIONS:
+        if name in ("linear", "addmm", "mm", "matmul") or name in CONVOLUTIONS:
             layer = self._weighted(node, name)
             return None if layer is None else self._module(node, layer)
         if name in ACTIVATIONS and self.method == "lrp":
@@ -279,7 +284,7 @@ class _Rebuilt:
             return passing
         options = [self._constant(value) for value in node.args[1:]]
         kwargs = {key: self._constant(value) for key, value in node.kwargs.items()}
-        if _nodes([*options, *kwargs.values()]):
+        if nodes_in([*options, *kwargs.values()]):
             return None
         function: Any = node.target
         if name in CURVES and self.method == "deeplift":
@@ -339,7 +344,7 @@ class _Rebuilt:
         result: Any = self._first_of(node)
         if self._merged(source, scale, shift):
             return self._instead(result, source)
-        shape = (1, -1, *[1] * (len(_shape(source)) - 2))
+        shape = (1, -1, *[1] * (len(shape_of(source)) - 2))
         lrp = self.method == "lrp"
         with self.graph.inserting_before(node):
             factor, summand = self._kept(scale.reshape(shape)), self._kept(shift.reshape(shape))
@@ -358,7 +363,7 @@ class _Rebuilt:
             return False
         transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
         if isinstance(layer, nn.Linear):
-            if len(_shape(source)) != 2:
+            if len(shape_of(source)) != 2:
                 return False  # the channels of a sequence are not the features of the layer
         elif transposed and layer.groups > 1:
             return False
@@ -378,7 +383,7 @@ class _Rebuilt:
 
     def _passing(self, node: fx.Node, operand: Any) -> fx.Node | None:
         """Let relevance pass an operation on single elements."""
-        if _shape(operand) != _shape(node):
+        if shape_of(operand) != shape_of(node):
             self._refuse(node, "repeats elements by broadcasting")
             return node
         with self.graph.inserting_after(node):
@@ -398,11 +403,11 @@ class _Rebuilt:
             weight, bias, *options = [*args[1:], None][: max(2, len(args) - 1)]
         if not isinstance(weight, Tensor) or isinstance(bias, fx.Node) or name == "addmm":
             return None
-        if name not in _CONVOLUTIONS:
+        if name not in CONVOLUTIONS:
             wide, narrow = weight.shape
             layer: nn.Module = nn.Linear(narrow, wide, bias=bias is not None)
         else:
-            layer = _convolution(name, weight, bias is not None, options)
+            layer = convolution(name, weight, bias is not None, options)
         layer.weight = nn.Parameter(weight.detach(), requires_grad=False)
         if bias is not None:
             layer.bias = nn.Parameter(bias.detach(), requires_grad=False)
@@ -452,109 +457,11 @@ class _Rebuilt:
         if value.op == "get_attr":
             return operator.attrgetter(str(value.target))(self.module)
         known = [self._constant(item) for item in value.args]
-        if value.op != "call_function" or any(isinstance(k, fx.Node) for k in _flat(known)):
+        if value.op != "call_function" or any(isinstance(k, fx.Node) for k in flat(known)):
             return value
         kwargs = {key: self._constant(item) for key, item in value.kwargs.items()}
         with torch.no_grad():
             return value.target(*known, **kwargs)  # type: ignore[operator]
 
     def _refuse(self, node: fx.Node, reason: str) -> None:
-        self.refused.setdefault(f"{_place(node)} {reason}")
-
-
-def _is_check(node: fx.Node) -> bool:
-    if node.op == "call_module" and str(node.target) == "_guards_fn":
-        return True
-    return "assert" in name_of(node.target) and not node.users
-
-
-def _after(node: fx.Node) -> Iterator[fx.Node]:
-    while node.op != "output":
-        node = node.next
-        yield node
-
-
-def _dependents(node: fx.Node) -> set[fx.Node]:
-    found, waiting = {node}, [node]
-    while waiting:
-        for user in waiting.pop().users:
-            if user not in found and not isinstance(user.meta.get("val"), (int, torch.SymInt)):
-                found.add(user)
-                waiting.append(user)
-    return found
-
-
-def _up_to(module: fx.GraphModule, node: fx.Node) -> fx.GraphModule:
-    """Return the part of a graph that leads to a node."""
-    graph = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for old in module.graph.nodes:
-        if old.op == "output":
-            continue
-        copies[old] = graph.node_copy(old, lambda n: copies[n])
-        if old is node:
-            break
-    graph.output(copies[node])
-    return without_dead(module, graph)
-
-
-def _convolution(name: str, weight: Tensor, bias: bool, options: list[Any]) -> nn.Module:
-    """Return a convolution without its weights."""
-    transposed = "transpose" in name
-    known: dict[str, Any] = {"stride": 1, "padding": 0}
-    order = ["stride", "padding"]
-    order += ["output_padding", "groups", "dilation"] if transposed else ["dilation", "groups"]
-    known.update(zip(order, options, strict=False))
-    for key in ("stride", "padding", "output_padding", "dilation"):
-        if isinstance(known.get(key), list):
-            known[key] = tuple(known[key])
-    groups = known.get("groups", 1)
-    wide, narrow = weight.shape[0], weight.shape[1] * groups
-    channels = (wide, narrow) if transposed else (narrow, wide)
-    build: Callable[..., nn.Module] = _CONVOLUTIONS[name]
-    return build(*channels, tuple(weight.shape[2:]), bias=bias, **known)
-
-
-def _nodes(values: Iterable[Any]) -> list[fx.Node]:
-    return [value for value in _flat(values) if isinstance(value, fx.Node)]
-
-
-def _flat(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            yield from _flat(value)
-        else:
-            yield value
-
-
-def _shape(node: Any) -> tuple[Any, ...]:
-    value = node.meta.get("val") if isinstance(node, fx.Node) else None
-    return tuple(value.shape) if isinstance(value, Tensor) else ()
-
-
-def _first_size(node: fx.Node) -> Any:
-    """Return the size of a node's first axis: a number, or the name of one that may vary."""
-    shape = _shape(node)
-    if not shape:
-        return None
-    return shape[0] if isinstance(shape[0], int) else str(shape[0])
-
-
-def _row_bytes(value: Any) -> int:
-    """Return the bytes of one instance's share of a value."""
-    if not isinstance(value, Tensor):
-        return 0
-    sizes = [int(size) for size in value.shape[1:] if isinstance(size, int)]
-    size = _FLOAT_BYTES
-    for one in sizes:
-        size *= one
-    return size
-
-
-def _place(node: fx.Node) -> str:
-    """Return the layer that a node belongs to, as its module calls it, and the operation."""
-    name = name_of(node.target) if node.op == "call_function" else "input"
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    path = str(stack[-1][0]) if stack else ""
-    known = path and "empty_nn_module_stack" not in path
-    return f"{shorten(path, 60)} ({name})" if known else f"forward ({name})"
+        self.refused.setdefault(f"{place_of(node)} {reason}")

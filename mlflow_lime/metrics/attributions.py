@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -124,11 +124,6 @@ class Attributions:
             for name, found in self.instances.get(explanation.key, {}).items()
             if found.label == label and len(found.values) == len(explanation.parts)
         }
-
-    def only(self, keys: Sequence[str]) -> Self:
-        """Return the attributions of some instances."""
-        kept = {key: self.instances[key] for key in keys if key in self.instances}
-        return type(self)(kept, self.settings, self.unit, self.refused, self.why_not, self.notes)
 
     def to_json(self) -> str:
         """Return everything as JSON; `from_json` reads it back."""

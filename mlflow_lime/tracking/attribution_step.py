@@ -228,8 +228,11 @@ class _Look:
         scores = np.stack([item.scores for item, _ in self.pairs])
         unit = inside.unit(inside.outputs(encoded), scores, mode=mode)
         few = background[:PROVEN_ROWS]
-        elsewhere = self.questions.scorer(few)
-        inside.unit(inside.outputs(inside.encode(few)), elsewhere, mode=mode)
+        try:
+            elsewhere, there = self.questions.scorer(few), inside.encode(few)
+        except MlflowLimeError:
+            return unit  # an instance without any of its parts may be none to the model
+        inside.unit(inside.outputs(there), elsewhere, mode=mode)
         return unit
 
     def _baselines(
