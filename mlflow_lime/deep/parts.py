@@ -85,9 +85,10 @@ def aligned(owners: NDArray[np.integer], shape: Sequence[int]) -> NDArray[np.int
 
 def _resized(owners: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.integer] | None:
     """Return the nearest part of each pixel of an image of another size or kind."""
-    first, plane = _plane(owners.shape), _plane(shape)
-    if first is None or plane is None:
+    pairs = [(a, b) for a in _planes(owners.shape) for b in _planes(shape)]
+    if not pairs:
         return None
+    first, plane = min(pairs, key=lambda pair: _stretch(owners.shape, pair[0], shape, pair[1]))
     flat = np.asarray(owners if owners.ndim == 2 else owners.take(0, axis=first[2]))
     places = [
         (np.arange(shape[axis]) + 0.5) * flat.shape[i] / shape[axis]
@@ -100,15 +101,23 @@ def _resized(owners: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.
     return np.broadcast_to(image, shape)
 
 
-def _plane(shape: Sequence[int]) -> tuple[int, int, int] | None:
-    """Return the axes of rows, columns, and channels of an image; None where it is none."""
+def _planes(shape: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return what the axes of rows, columns, and channels of an image may be."""
     if len(shape) == 2:
-        return 0, 1, -1
+        return [(0, 1, -1)]
     if len(shape) != 3:
-        return None
-    if shape[-1] in _CHANNELS:
-        return 0, 1, 2
-    return (1, 2, 0) if shape[0] in _CHANNELS else None
+        return []
+    last = [(0, 1, 2)] if shape[2] in _CHANNELS else []
+    return last + ([(1, 2, 0)] if shape[0] in _CHANNELS else [])
+
+
+def _stretch(
+    first: Sequence[int], own: Sequence[int], second: Sequence[int], other: Sequence[int]
+) -> float:
+    """Return how far two planes are from one size, those of another aspect ratio farthest."""
+    rows = np.log(second[other[0]] / first[own[0]])
+    columns = np.log(second[other[1]] / first[own[1]])
+    return float(10 * abs(rows - columns) + abs(rows) + abs(columns))
 
 
 def token_parts(
