@@ -140,3 +140,34 @@ class Steps(nn.Module):
 
     def forward(self, x):
         return self.head(self.layers(x.transpose(1, 2)))
+
+
+class Flipped(nn.Module):
+    """A network of pictures that are flipped first."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(torch.flip(x, [3]))
+
+
+def flipped(model):
+    """Return a network that gives the model's scores, and reads pictures from right to left."""
+    inner = Flipped(model.get_raw_model())
+    return Network(inner, encode=lambda images: np.ascontiguousarray(images[..., ::-1]))
+
+
+def spanless(model):
+    """Return the network of a `TextModel` without the places of its tokens."""
+    found = network(model)
+    return Network(found.module, encode=found.encode)
+
+
+def impatient(model):
+    """End the interpreter."""
+    raise SystemExit(SECRET_VALUE)
+
+
+SECRET_VALUE = "4711-secret"

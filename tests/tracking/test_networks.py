@@ -159,6 +159,51 @@ def test_images_of_mlflows_own_flavour_get_all_three(tmp_path):
     assert "segments tinted by their share of LRP" in page
 
 
+def test_an_encoding_that_moves_pixels_is_refused(tmp_path):
+    pixels, labels = load_digits(n_class=3, return_X_y=True)
+    images = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8)
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    info = networks.log_network(
+        networks.fitted(layers, images, labels, epochs=3), images, serialization_format="pickle"
+    )
+    np.save(tmp_path / "digits.npy", images[:20])
+    found = review(
+        info,
+        data={"source": str(tmp_path / "digits.npy")},
+        task="classification",
+        image={"segments": "grid", "count": 16},
+        deep={"network": "tests.tracking.networks:flipped"},
+    )
+    assert "elsewhere, or spreads it over others" in found_in(found.run_id).why_not
+
+
+def test_a_rare_category_keeps_its_contribution(log, tmp_path):
+    random = np.random.default_rng(0)
+    kind = np.where(np.arange(300) == 299, "rare", random.choice(["a", "b"], 300))
+    frame = pd.DataFrame({"x": random.normal(size=300), "kind": kind})
+    before = make_column_transformer((OneHotEncoder(), ["kind"]), (StandardScaler(), ["x"]))
+    perceptron = MLPRegressor(hidden_layer_sizes=(8,), max_iter=2000, random_state=0)
+    target = frame["x"] + 10 * (frame["kind"] == "rare")
+    model = make_pipeline(before, perceptron).fit(frame, target)
+    frame.tail(4).to_csv(tmp_path / "shown.csv", index=False)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    info = log(
+        mlflow.sklearn, model, input_example=frame.head(3), serialization_format="cloudpickle"
+    )
+    found = review(
+        info,
+        data={"source": str(tmp_path / "shown.csv")},
+        background={"source": str(tmp_path / "rows.csv")},
+        task="regression",
+    )
+    attributions = found_in(found.run_id)
+    for item in found.explanations:
+        for own in attributions.of(item).values():
+            assert abs(own.rest) < 1e-6 * (1 + np.abs(own.values).sum())
+    (rare,) = [item for item in found.explanations if "kind = rare" in item.parts]
+    assert np.argmax(np.abs(attributions.of(rare)["deeplift"].values)) == rare.names.index("kind")
+
+
 @pytest.fixture
 def texts(tmp_path):
     """A logged model of texts, and where its texts are."""
@@ -212,6 +257,8 @@ def test_without_a_named_network_a_python_model_is_explained_by_lime_alone(texts
         ("wrong", "returned dict, expected a torch.nn.Module"),
         ("unrelated", "does not lead to the model's scores: they differ by up to"),
         ("missing", "tests.tracking.networks has no 'missing'"),
+        ("spanless", "have `spans`, the place of each token in a text"),
+        ("impatient", "raised SystemExit; call it with the loaded model"),
     ],
 )
 def test_a_mistake_in_the_named_network_is_a_finding_and_no_failure(texts, function, words):
@@ -220,6 +267,15 @@ def test_a_mistake_in_the_named_network_is_a_finding_and_no_failure(texts, funct
     attributions = found_in(found.run_id)
     assert attributions.instances == {}
     assert words in attributions.why_not
+    assert any(words in note for note in found.notes)
+    assert networks.SECRET_VALUE not in str(artifacts(found.run_id))
+
+
+def test_a_mistake_that_was_mended_is_forgotten(texts):
+    wrong = text_review(texts, 5, network="tests.tracking.networks:wrong")
+    mended = text_review(texts, 5, network="tests.tracking.networks:network")
+    assert mended.run_id != wrong.run_id
+    assert found_in(mended.run_id).methods == ("deeplift", "lrp")
 
 
 def test_layers_that_cannot_be_looked_through_are_a_finding_that_names_them(tmp_path):
