@@ -17,7 +17,7 @@ from torch import nn
 
 from mlflow_lime.deep.inside import Inside
 from mlflow_lime.deep.network import Network
-from mlflow_lime.deep.propagation import RULES
+from mlflow_lime.deep.rules import RULES
 
 
 class Block(nn.Module):

@@ -1,10 +1,11 @@
-"""Which layers DeepLIFT and relevance propagation get right: captum, zennit, and ours on top.
+"""Which layers DeepLIFT and relevance propagation get right: captum, zennit, and ours.
 
     python benchmarks/inside_coverage.py
 
-Needs ``pip install 'mlflow-lime[deep]'``. Each row is a small network without biases that has the
-layer in its middle. The libraries are given the network as it is; ours traces it first, and gives
-captum (DeepLIFT) and zennit (LRP) modules that they can hook. "wrong" is what attributions leave
+Needs ``pip install 'mlflow-lime[deep]' zennit``; zennit needs a torchvision that fits the build of
+torch, else its column says so. Each row is a small network without biases that has the layer in its
+middle. The libraries are given the network as it is; ours traces it first, gives captum (DeepLIFT)
+modules that it can hook, and has rules of its own for LRP. "wrong" is what attributions leave
 unaccounted for without a word, as a share of their size, where that is more than 1 %: of the
 difference from a baseline for DeepLIFT, of the output for LRP-0. "refuses" raises, or names the
 layer.
@@ -17,10 +18,6 @@ import torch
 import torch.nn.functional as F
 from captum.attr import LRP, DeepLift
 from torch import nn
-from zennit.attribution import Gradient
-from zennit.composites import EpsilonPlus, LayerMapComposite
-from zennit.rules import Epsilon, Norm, Pass
-from zennit.types import Activation, AvgPool, Convolution, Linear
 
 from mlflow_lime.deep.inside import Inside
 from mlflow_lime.deep.network import Network
@@ -150,6 +147,11 @@ def captum_lrp(network, inputs, baseline):
 
 
 def zennit_lrp(network, inputs, baseline):
+    from zennit.attribution import Gradient
+    from zennit.composites import EpsilonPlus, LayerMapComposite
+    from zennit.rules import Epsilon, Norm, Pass
+    from zennit.types import Activation, AvgPool, Convolution, Linear
+
     rules = [
         (Activation, Pass()),
         (AvgPool, Norm()),
@@ -198,6 +200,8 @@ def told(way, network, inputs, baseline):
     """Return what came of a way, in a word."""
     try:
         found = way(network, inputs.clone(), baseline.clone())
+    except (ImportError, RuntimeError) as error:
+        return "not here" if "torchvision" in str(error) else "refuses"
     except Exception:
         return "refuses"
     return f"wrong {found:.2f}" if not found <= WRONG else "right"

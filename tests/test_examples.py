@@ -28,7 +28,7 @@ def test_every_folder_is_tested():
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_example(name, tmp_path):
-    if name == "networks" and not all(map(find_spec, ("torch", "captum", "zennit"))):
+    if name == "networks" and not all(map(find_spec, ("torch", "captum"))):
         pytest.skip("needs the extra `deep`")
     # Other tests leave their store in the environment.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}

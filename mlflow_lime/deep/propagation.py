@@ -1,25 +1,22 @@
-"""Layer-wise relevance propagation, by zennit's rules, on a traced network."""
+"""Layer-wise relevance propagation on a traced network."""
 
-from collections.abc import Callable, Sequence
+import copy
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from zennit.core import BasicHook, Composite, ParamMod
-from zennit.rules import AlphaBeta, Epsilon, Gamma, Norm
 
 from mlflow_lime.deep.halves import Halves
-from mlflow_lime.deep.layers import Ledger, Pooling, kept_in, stabilised
+from mlflow_lime.deep.layers import Ledger, kept_in, stabilised
 from mlflow_lime.deep.nodes import is_size
+from mlflow_lime.deep.rules import Share, rule_of
 from mlflow_lime.deep.target import require_rows
 
-__all__ = ["RULES", "Relevance", "propagate"]
-
-RULES: Final = ("composite", "epsilon", "gamma", "alpha_beta")
-"""How relevance is shared between what a layer adds up."""
-
-_WEIGHTED: Final = (nn.Linear, nn.modules.conv._ConvNd)
+__all__ = ["Relevance", "propagate"]
 
 
 @dataclass(slots=True, eq=False)
@@ -107,14 +104,8 @@ def _through_rest(
     ledger: Ledger,
 ) -> tuple[Tensor, list[Tensor]]:
     """Return the outputs, and the relevance of the tensors at the cut."""
-    last = frozenset(_last_layers(rest))
-
-    def rule_of(_: object, name: str, module: nn.Module) -> BasicHook | None:
-        return _hook(module, "epsilon" if name in last else rule, ledger)
-
-    composite = Composite(module_map=rule_of)
     inner = [tensor.detach().requires_grad_() for tensor in front]
-    with composite.context(rest), kept_in(ledger), torch.enable_grad():
+    with _ruled(rest, rule, ledger), kept_in(ledger), torch.enable_grad():
         outputs = require_rows(rest(*given, *inner), len(given[0]))
         sent = (outputs * contrasts).detach()
         found = torch.autograd.grad(outputs, inner, sent, allow_unused=True)
@@ -125,48 +116,52 @@ def _through_rest(
     return outputs.detach(), relevance
 
 
-def _hook(module: nn.Module, rule: str, ledger: Ledger) -> BasicHook | None:
-    """Return what a layer does with relevance; None where it is handed on by the graph."""
-    if isinstance(module, Pooling):
-        return Norm(stabilised)
-    if not isinstance(module, _WEIGHTED):
-        return None
-    return _recorded(_rule(rule, module), module, ledger)
+class _Ruled(torch.autograd.Function):
+    """The result of a layer, whose relevance goes back by a rule."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, result: Tensor, sharing: Any) -> Tensor:
+        ctx.save_for_backward(values)
+        ctx.sharing = sharing
+        return result.view_as(result)
+
+    @staticmethod
+    def backward(ctx: Any, *relevance: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.sharing(ctx.saved_tensors[0], relevance[0]), None, None
 
 
-def _rule(name: str, module: nn.Module) -> BasicHook:
-    dense = isinstance(module, nn.Linear)
-    if name == "alpha_beta":
-        return AlphaBeta(alpha=1.0, beta=0.0, stabilizer=stabilised)
-    if name == "gamma" or (name == "composite" and not dense):
-        return Gamma(gamma=0.25, stabilizer=stabilised)
-    return Epsilon(epsilon=stabilised)
+@contextmanager
+def _ruled(graph: fx.GraphModule, rule: str, ledger: Ledger) -> Iterator[None]:
+    """Let the layers of a graph hand relevance back by their rules."""
+    last = frozenset(_last_layers(graph))
+    handles = []
 
+    def listen(module: nn.Module, share: Share) -> Any:
+        bare = copy.copy(module)  # the rule applies the layer itself, without this hook
+        bare._forward_hooks = OrderedDict()
 
-def _recorded(hook: BasicHook, module: Any, ledger: Ledger) -> BasicHook:
-    """Return a rule that notes what the bias of a layer takes, by the rule itself."""
-    inner: Callable[..., Any] = hook.gradient_mapper
-    dims = 0 if isinstance(module, nn.Linear) else module.weight.ndim - 2
-    shape = (1, -1, *[1] * dims)
+        def hook(layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> Tensor:
+            def sharing(values: Tensor, relevance: Tensor) -> Tensor:
+                return share(bare, values, relevance, ledger)
 
-    def mapper(relevance: Tensor, results: Sequence[Tensor]) -> Any:
-        gradients = inner(relevance, results)
-        if module.bias is not None:
-            listed = gradients if isinstance(gradients, (list, tuple)) else [gradients]
-            biases = []
-            for modifier in hook.param_modifiers:
-                with ParamMod.ensure(modifier)(module) as modified:
-                    biases.append(modified.bias.detach().clone().reshape(shape))
-            ledger.note(hook.reducer(biases, listed))
-        return gradients
+            found: Tensor = _Ruled.apply(given[0], result.detach(), sharing)  # type: ignore[no-untyped-call]
+            return found
 
-    return BasicHook(
-        hook.input_modifiers, hook.param_modifiers, hook.output_modifiers, mapper, hook.reducer
-    )
+        return module.register_forward_hook(hook)
+
+    for name, module in graph.named_modules():
+        share = rule_of(module, "epsilon" if name in last else rule)
+        if share is not None:
+            handles.append(listen(module, share))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _last_layers(graph: fx.GraphModule) -> list[str]:
-    """Return the names of the weighted layers with no other layer between them and the output."""
+    """Return the names of the layers with no other layer between them and the output."""
     start = graph.graph.output_node()
     seen, waiting, found = {start}, [start], []
     while waiting:
@@ -176,8 +171,6 @@ def _last_layers(graph: fx.GraphModule) -> list[str]:
             seen.add(node)
             if node.op == "call_function":
                 waiting.append(node)
-            elif node.op == "call_module" and isinstance(
-                graph.get_submodule(str(node.target)), _WEIGHTED
-            ):
+            elif node.op == "call_module":
                 found.append(str(node.target))
     return found

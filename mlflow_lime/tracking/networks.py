@@ -13,7 +13,7 @@ from mlflow_lime.tracking.hooks import import_function
 
 __all__ = ["NotApplicableError", "find_network"]
 
-PACKAGES: Final = ("torch", "captum", "zennit")
+PACKAGES: Final = ("torch", "captum")
 """What the extra ``deep`` installs."""
 
 _OTHERS: Final = {

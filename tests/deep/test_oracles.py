@@ -14,7 +14,7 @@ from torch import nn
 from mlflow_lime import Sampling, TabularExplainer
 from mlflow_lime.deep.inside import Inside
 from mlflow_lime.deep.network import Network
-from mlflow_lime.deep.propagation import RULES
+from mlflow_lime.deep.rules import RULES
 
 sys.path.append(str(Path(__file__).parent))
 import nets
