@@ -119,7 +119,8 @@ class _Job:
         # A table of no more rows than there are slots becomes a partition for each row.
         table = pa.table({"number": numbers, "task": tasks})
         frame: DataFrame = self.session.createDataFrame(table)
-        return frame.mapInPandas(do, ANSWER_SCHEMA).collect()
+        rows: list[Any] = frame.mapInPandas(do, ANSWER_SCHEMA).collect()
+        return rows
 
     def _results_of(self, future: "Future[list[Any]]", attempts: list[Attempt]) -> Iterator[Result]:
         try:
