@@ -11,6 +11,7 @@ if not all(map(find_spec, ("torch", "captum"))):
     collect_ignore += [
         "mlflow_lime/deep",
         "tests/deep",
+        "tests/tracking/networks.py",
         "tests/tracking/test_networks.py",
         "tests/tracking/test_shortcuts.py",
     ]
