@@ -12,7 +12,7 @@ from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.errors import DataError
 
-__all__ = ["Domain", "Draw", "Subject", "instance_keys"]
+__all__ = ["Domain", "Draw", "Refused", "Subject", "instance_keys", "unusable"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +148,42 @@ class Domain(Protocol):
     def recipe(self) -> dict[str, Any]:
         """Return the choices that determine the perturbed inputs, as plain JSON values."""
         ...
+
+
+class Refused(Protocol):
+    """What is known of an instance that cannot be used.
+
+    Attributes
+    ----------
+    reason : str
+        Why.
+    digest : str
+        Hash of its content.
+    """
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot be used."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Hash of its content."""
+        ...
+
+
+def unusable(key: str, why: Refused) -> Subject:
+    """Return an instance without parts, whose note says why it cannot be used."""
+    return Subject(
+        key=key,
+        digest=why.digest,
+        parts=(),
+        names=(),
+        active=np.empty(0, dtype=np.intp),
+        n_draws=0,
+        content=why,
+        notes=(why.reason,),
+    )
 
 
 def instance_keys(keys: Sequence[str] | None, n_instances: int) -> Sequence[str]:

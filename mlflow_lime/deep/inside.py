@@ -137,9 +137,6 @@ class Inside:
             self.module,
             encoded if len(encoded) > 1 else encoded.repeat((2, *[1] * (encoded.ndim - 1))),
         )
-        for graph in (*self.traced.graphs.values(), self.traced.embed):
-            if graph is not None:
-                graph.to(self.device)
         self._batch = max(1, min(MOST_ROWS, BYTES // max(1, COPIES * self.traced.row_bytes)))
 
     def encode(self, inputs: Any) -> Encoded:
@@ -316,16 +313,16 @@ class Inside:
         )
         if encoded.tokens:
             values = values.sum(dim=-1)
-        flat = values.double().flatten(1)
-        size = torch.maximum(flat.abs().sum(dim=1), expected.double().abs())
+        values, outputs, expected, biases = (
+            tensor.double() for tensor in (values, outputs, expected, biases.abs())
+        )
+        total = values.flatten(1).sum(dim=1)
+        attributed = values.flatten(1).abs().sum(dim=1)
+        size = torch.maximum(attributed, expected.abs())
         size = torch.where(size > 0, size, 1.0)
-        missing = ((flat.sum(dim=1) - expected.double()).abs() / size).nan_to_num(nan=1.0)
-        taken = biases.double().abs() / (biases.double().abs() + flat.abs().sum(dim=1)).clamp_min(
-            1e-300
-        )
-        return Attributed(
-            values.double().numpy(), outputs.double().numpy(), missing.numpy(), taken.numpy()
-        )
+        missing = ((total - expected).abs() / size).nan_to_num(nan=1.0)
+        taken = biases / (biases + attributed).clamp_min(1e-300)
+        return Attributed(values.numpy(), outputs.numpy(), missing.numpy(), taken.numpy())
 
     def _parts(self, encoded: Encoded) -> Sequence[Encoded]:
         starts = range(0, len(encoded), self._batch)

@@ -13,7 +13,6 @@ from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.stored import keys_of
 from mlflow_lime.metrics.aggregate import aggregate, global_importance
-from mlflow_lime.metrics.attributions import Attributions
 from mlflow_lime.metrics.importance import EVERYTHING
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.content_views import numbered_parts
@@ -77,7 +76,6 @@ def review_items(
     recipe: Mapping[str, Any],
     facts: InstanceFacts | None = None,
     trust: Trust | None = None,
-    attributions: Attributions | None = None,
     importance: pd.DataFrame | None = None,
     wanted: Wanted | None = None,
 ) -> Iterator[Item]:
@@ -99,8 +97,6 @@ def review_items(
         Why the instances were chosen, their true labels, and the slices that they are in.
     trust : Trust, optional
         What was measured of the explanations; its summary has their own aggregates too.
-    attributions : Attributions, optional
-        What methods that look inside the network make of the instances.
     importance : DataFrame, optional
         What `importance_table` returns.
     wanted : Wanted, optional
@@ -122,8 +118,6 @@ def review_items(
     yield File(names.FACTS_FILE, facts.to_json().encode("utf-8", "backslashreplace"))
     if trust is not None:
         yield File(names.TRUST_FILE, trust.to_json().encode())
-    if attributions is not None:
-        yield File(names.ATTRIBUTIONS_FILE, attributions.to_json().encode())
     if wanted.tables:
         # MLflow's table view opens with the table that comes first.
         table = instances_table(

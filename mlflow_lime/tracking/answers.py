@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from mlflow_lime import names
 from mlflow_lime.config import Config, dump_config
 from mlflow_lime.core.explain import Outcome
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
@@ -17,7 +18,7 @@ from mlflow_lime.metrics.attributions import Attributions
 from mlflow_lime.metrics.importance import importance_table
 from mlflow_lime.metrics.trust import Trust
 from mlflow_lime.report.facts import InstanceFacts
-from mlflow_lime.report.items import Item
+from mlflow_lime.report.items import File, Item
 from mlflow_lime.report.shown import Shown, choose_shown
 from mlflow_lime.tracking.questions import Questions
 from mlflow_lime.tracking.trust_step import measure_trust
@@ -153,7 +154,7 @@ class Answers:
             "versions": _versions(),
             "notes": [*notes, *answers.notes],
         }
-        return list(
+        found: list[Item] = list(
             review_items(
                 self.explanations,
                 self.failed,
@@ -163,11 +164,14 @@ class Answers:
                 recipe=recipe,
                 facts=facts,
                 trust=self.trust,
-                attributions=self.attributions,
                 importance=self._importance(facts),
                 wanted=_wanted(config, answers.shown),
             )
         )
+        if self.attributions is not None:
+            text = self.attributions.to_json()
+            found.append(File(names.ATTRIBUTIONS_FILE, text.encode()))
+        return found
 
     def facts(self, config: Config) -> InstanceFacts:
         """Return what is known of the instances beside their explanations."""

@@ -160,9 +160,11 @@ class _Look:
             if not usable:
                 return Attributions(refused=refused, why_not=_refusals(refused))
             encoded = inside.encode(inputs)
-            unit = self._unit(inside, encoded, background)
+            outputs = inside.outputs(encoded)
+            unit = self._unit(inside, outputs, background)
             starts, told = self._baselines(inside, encoded, background)
-            found = self._by_method(inside, encoded, usable, starts, unit)
+            contrasts = self._contrasts(inside, int(outputs.shape[1]), unit)
+            found = self._by_method(inside, encoded, usable, starts, contrasts)
         owners = self._owners(inside, inputs, tuple(found[usable[0]].values.shape[1:]))
         if network.spans is None:
             self._prove(inside, encoded, owners)
@@ -222,11 +224,11 @@ class _Look:
         masked = MaskedTable(domain.table.background, as_array=domain.table.as_array)
         return masked, masked.subjects(domain.originals([subject]))[0]
 
-    def _unit(self, inside: "Inside", encoded: "Encoded", background: Any) -> str:
+    def _unit(self, inside: "Inside", outputs: "Tensor", background: Any) -> str:
         """Return the unit of the outputs, which lead to the model's scores far from it as well."""
         mode = self.questions.explainer.mode
         scores = np.stack([item.scores for item, _ in self.pairs])
-        unit = inside.unit(inside.outputs(encoded), scores, mode=mode)
+        unit = inside.unit(outputs, scores, mode=mode)
         few = background[:PROVEN_ROWS]
         try:
             elsewhere, there = self.questions.scorer(few), inside.encode(few)
@@ -289,28 +291,26 @@ class _Look:
 
     # What the methods make of it
 
+    def _contrasts(self, inside: "Inside", n_outputs: int, unit: str) -> NDArray[np.float64]:
+        """Return what is explained of each instance's outputs, shape (n_instances, n_outputs)."""
+        from mlflow_lime.deep.target import contrast
+
+        mode = self.questions.explainer.mode
+        # A sigmoid outside the network: each class has odds of its own.
+        head = "sigmoid" if unit == "log-odds" else inside.traced.head
+        labels = [item.labels[0].index for item, _ in self.pairs]
+        return np.stack([contrast(n_outputs, label, mode=mode, head=head) for label in labels])
+
     def _by_method(
         self,
         inside: "Inside",
         encoded: "Encoded",
         usable: Sequence[str],
         starts: "Sequence[Tensor]",
-        unit: str,
+        contrasts: NDArray[np.float64],
     ) -> "Mapping[str, Attributed]":
         import torch
 
-        from mlflow_lime.deep.target import contrast
-
-        n_outputs = int(inside.outputs(encoded.rows(slice(0, 1))).shape[1])
-        mode = self.questions.explainer.mode
-        # A sigmoid outside the network: each class has odds of its own.
-        head = "sigmoid" if unit == "log-odds" else inside.traced.head
-        contrasts = np.stack(
-            [
-                contrast(n_outputs, item.labels[0].index, mode=mode, head=head)
-                for item, _ in self.pairs
-            ]
-        )
         found = {}
         if "deeplift" in usable:
             found["deeplift"] = inside.deeplift(encoded, starts, contrasts)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_lime.core.contents import ImageContent
-from mlflow_lime.core.domain import Draw, Subject, instance_keys
+from mlflow_lime.core.domain import Draw, Subject, instance_keys, unusable
 from mlflow_lime.core.hashes import RARE_PARTS, mask_words
 from mlflow_lime.core.image.absent import Absence, Absent, differing
 from mlflow_lime.core.image.cells import (
@@ -165,12 +165,12 @@ class MaskedImage:
 
     def _subject(self, cell: Cell | Unreadable, key: str, place: int) -> Subject:
         if isinstance(cell, Unreadable):
-            return _unusable(key, cell)
+            return unusable(key, cell)
         digest = pixels_digest(cell.pixels)
         try:
             return self._readable(cell, key, digest, place)
         except DataError as error:
-            return _unusable(key, Unreadable(str(error), digest))
+            return unusable(key, Unreadable(str(error), digest))
 
     def _readable(self, cell: Cell, key: str, digest: str, place: int) -> Subject:
         image = cell.image
@@ -374,19 +374,6 @@ def image_digests(instances: Any, form: ImageForm, *, max_pixels: int = MAX_PIXE
         cell.digest if isinstance(cell, Unreadable) else pixels_digest(cell.pixels)
         for cell in cells
     ]
-
-
-def _unusable(key: str, why: Unreadable) -> Subject:
-    return Subject(
-        key=key,
-        digest=why.digest,
-        parts=(),
-        names=(),
-        active=np.empty(0, dtype=np.intp),
-        n_draws=0,
-        content=why,
-        notes=(why.reason,),
-    )
 
 
 def _picture(subject: Subject) -> Picture:

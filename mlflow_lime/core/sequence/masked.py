@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_lime.core.contents import SequenceContent
-from mlflow_lime.core.domain import Draw, Subject, instance_keys
+from mlflow_lime.core.domain import Draw, Subject, instance_keys, unusable
 from mlflow_lime.core.hashes import RARE_PARTS, mask_words
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.masks import LEVELS, MaskBlock
@@ -155,12 +155,12 @@ class MaskedSequence:
 
     def _subject(self, series: Series | Unusable, key: str) -> Subject:
         if isinstance(series, Unusable):
-            return _unusable(key, series)
+            return unusable(key, series)
         digest = series_digest(series.values)
         try:
             return self._readable(series, key, digest)
         except DataError as error:
-            return _unusable(key, Unusable(str(error), digest))
+            return unusable(key, Unusable(str(error), digest))
 
     def _readable(self, series: Series, key: str, digest: str) -> Subject:
         values = series.values
@@ -387,19 +387,6 @@ def sequence_digests(instances: Any, form: SequenceForm) -> list[str]:
 
 def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
-
-
-def _unusable(key: str, why: Unusable) -> Subject:
-    return Subject(
-        key=key,
-        digest=why.digest,
-        parts=(),
-        names=(),
-        active=np.empty(0, dtype=np.intp),
-        n_draws=0,
-        content=why,
-        notes=(why.reason,),
-    )
 
 
 def _windowed(subject: Subject) -> Windowed:
