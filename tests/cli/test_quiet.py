@@ -39,6 +39,8 @@ def test_warnings_and_infos_are_silent_but_a_models_own_warning_is_heard(caplog)
 @pytest.mark.parametrize("name", ["mlflow.store.db.utils", "sqlalchemy.pool.impl.QueuePool"])
 def test_errors_of_the_database_are_raised_and_not_logged_beside(name, caplog, monkeypatch):
     monkeypatch.delenv("MLFLOW_LOGGING_LEVEL", raising=False)
+    # MLflow's loggers hand nothing to the root, where pytest listens.
+    monkeypatch.setattr(logging.getLogger("mlflow"), "propagate", True)
     with quiet():
         logging.getLogger(name).error("database is locked")
     assert not caplog.records
