@@ -18,6 +18,9 @@ def fitted(network, inputs, labels, *, epochs=30, rate=3e-3):
     """Train a network that gives logits, and return it in evaluation mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
+        for module in network.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()  # the same start in every run
         optimiser = torch.optim.Adam(network.parameters(), rate, weight_decay=1e-3)
         x, y = torch.tensor(inputs), torch.tensor(labels)
         for _ in range(epochs):
