@@ -29,7 +29,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 from workloads import verdict
 
-from mlflow_lime.core.masks import MaskBlock
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.explainers import ImageExplainer, TextExplainer
 
 TOP, N_RANDOM = 5, 20

@@ -18,9 +18,7 @@ from scipy.stats import t as student
 from workloads import TOP, Lime, Workload, relative_sd, workload
 
 from mlflow_lime.core.level_columns import level_columns
-from mlflow_lime.core.masks import (
-    mask_block,
-)
+from mlflow_lime.core.masks import mask_block
 
 WIDTH = 0.45
 

@@ -22,8 +22,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mlflow_lime.core.blocks import LEVELS
 from mlflow_lime.core.explain import Explainer
-from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.core.options import Sampling
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.explainers import table_domain

@@ -19,9 +19,9 @@ from mlflow_lime.checks.shares import (
     percent,
     weight_shares,
 )
+from mlflow_lime.core.blocks import LEVELS
 from mlflow_lime.core.contents import TextContent
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.core.stored import kept
 from mlflow_lime.core.tabular.background import Background, BackgroundPart
 from mlflow_lime.core.tabular.columns import ColumnKind, as_numbers, as_series, column_kind

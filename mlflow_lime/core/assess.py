@@ -1,6 +1,6 @@
 """From the predicted rows of one instance to its explanation: fits, intervals, fidelity."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.covariates import MANY_COLUMNS, Covariates
 from mlflow_lime.core.explanation import LabelExplanation
-from mlflow_lime.core.moments import MANY_COLUMNS, Moments
+from mlflow_lime.core.moments import Moments, Rows
 from mlflow_lime.core.options import Fitting
 from mlflow_lime.core.partial import partial_squares
 from mlflow_lime.core.shuffled import Shuffled
@@ -45,69 +46,98 @@ class Sample:
     offset : ndarray of float64, shape (n_outputs,)
         Taken from the scores before they go into the moments, so that large scores that hardly
         differ lose no digits: the scores of the instance.
-    features : list of list of ndarray, each shape (n_rows, n_parts)
-    scores : list of list of ndarray of float64, each shape (n_rows, n_outputs)
-    weights : list of list of ndarray of float64, each shape (n_rows,)
-    blocks : Moments or None
-        Stack of the sums over the blocks of each replicate.
     shuffled : Shuffled or None
         What a surrogate of shuffled scores is fitted to, where that was asked for.
+    order : ndarray of intp, shape (n_parts,), optional
+        Column of the features in which each part of the instance stands; their own by default.
+    known : callable, optional
+        From the number of blocks in each replicate to the covariates of the replicates, where
+        other instances have the same rows; otherwise they are added up here.
+    rows : list of list of Rows
+    scores : list of list of ndarray of float64, each shape (n_rows, n_outputs)
     """
 
     n_replicates: int
     offset: FloatArray
     shuffled: Shuffled | None = None
-    features: list[list[NDArray[Any]]] = field(init=False)
+    order: NDArray[np.intp] | None = None
+    known: Callable[[int], Covariates] | None = None
+    rows: list[list[Rows]] = field(init=False)
     scores: list[list[FloatArray]] = field(init=False)
-    weights: list[list[FloatArray]] = field(init=False)
-    blocks: Moments | None = field(init=False, default=None)
+    _moments: Moments | None = field(init=False, default=None)
+    _first: list[Covariates] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self.features = [[] for _ in range(self.n_replicates)]
+        self.rows = [[] for _ in range(self.n_replicates)]
         self.scores = [[] for _ in range(self.n_replicates)]
-        self.weights = [[] for _ in range(self.n_replicates)]
 
-    def add(
-        self,
-        replicate: int,
-        features: NDArray[Any],
-        scores: FloatArray,
-        weights: FloatArray,
-        nuisance: NDArray[Any] | None = None,
-    ) -> None:
-        """Add the rows of one block to a replicate."""
-        self.features[replicate].append(features)
-        self.scores[replicate].append(scores)
-        self.weights[replicate].append(weights)
-        block = Moments.of_rows(features, scores - self.offset, weights, nuisance)
-        if self.blocks is None:
-            shape = (self.n_replicates, *block.gram.shape[1:])
-            self.blocks = replace(block, gram=np.zeros(shape))
-        self.blocks.gram[replicate] += block.gram[0]
+    def add(self, replicate: int, rows: Rows, scores: FloatArray) -> None:
+        """Add the rows of one block to a replicate.
+
+        Parameters
+        ----------
+        replicate : int
+        rows : Rows
+        scores : ndarray of float64, shape (n_rows, n_outputs)
+        """
+        shifted = scores - self.offset
+        cross, squares = rows.products(shifted)
+        if self._moments is None:
+            self._moments = self._empty(rows, scores.shape[1])
+        self._moments.cross[replicate] += cross
+        self._moments.squares[replicate] += squares
+        if self.known is None:
+            own, sums = rows.covariates(), self._moments.covariates
+            sums.gram[replicate] += own.gram[0]
+            # Anew, without what an earlier round remembered of it.
+            self._moments = replace(self._moments, covariates=replace(sums))
+            if self.shuffled is not None and not self.rows[replicate]:
+                self._first.append(own)
         if self.shuffled is not None:
-            shifted = scores[:, self.shuffled.output] - self.offset[self.shuffled.output]
-            self.shuffled.add(replicate, block, features, shifted, weights, nuisance)
+            self.shuffled.add(replicate, rows, shifted[:, self.shuffled.output])
+        self.rows[replicate].append(rows)
+        self.scores[replicate].append(scores)
+
+    def _empty(self, rows: Rows, n_outputs: int) -> Moments:
+        n, p = self.n_replicates, rows.n_columns
+        size = 0 if self.known else p
+        empty = Covariates(np.zeros((n, size, size)), rows.n_parts, rows.n_nuisance)
+        return Moments(empty, np.zeros((n, p, n_outputs)), np.zeros((n, n_outputs, n_outputs)))
 
     def emptied(self) -> "Sample":
         """Return a sample of the same kind without rows."""
         shuffled = self.shuffled
         fresh = None if shuffled is None else Shuffled(shuffled.seed, shuffled.output)
-        return Sample(self.n_replicates, self.offset, fresh)
+        return Sample(self.n_replicates, self.offset, fresh, self.order, self.known)
 
     def moments(self) -> Moments:
         """Return the moments of all replicates, stacked."""
-        if self.blocks is None:
+        if self._moments is None:
             msg = "there are no rows to fit a surrogate to"
             raise DataError(msg)
-        return self.blocks
+        if self.known is None:
+            return self._moments
+        return replace(self._moments, covariates=self.known(len(self.rows[0])))
 
-    def rows(self, replicate: int) -> tuple[NDArray[Any], FloatArray, FloatArray]:
+    def shuffled_moments(self) -> Moments:
+        """Return the moments of the shuffled scores, stacked; where there are such scores."""
+        if self.shuffled is None:
+            msg = "there are no shuffled scores"
+            raise DataError(msg)
+        first = Covariates.stack(self._first) if self.known is None else self.known(1)
+        return self.shuffled.moments(first)
+
+    def joined(self, replicate: int) -> tuple[NDArray[Any], FloatArray, FloatArray]:
         """Return the features, scores, and weights of a replicate."""
         return (
-            np.concatenate(self.features[replicate]),
+            np.concatenate([rows.features for rows in self.rows[replicate]]),
             np.concatenate(self.scores[replicate]),
-            np.concatenate(self.weights[replicate]),
+            self.weights(replicate),
         )
+
+    def weights(self, replicate: int) -> FloatArray:
+        """Return the kernel weights of a replicate, shape (n_rows,)."""
+        return _concatenated([rows.weights for rows in self.rows[replicate]])
 
     @property
     def n_rows(self) -> int:
@@ -116,7 +146,7 @@ class Sample:
 
     def all_weights(self) -> FloatArray:
         """Return the kernel weights of all rows, shape (n_rows,)."""
-        return np.concatenate([block for blocks in self.weights for block in blocks])
+        return np.concatenate([self.weights(r) for r in range(self.n_replicates)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,35 +193,37 @@ def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits
     blocks = sample.moments()
     weight, total = blocks.weight, blocks.total()
     together = len(weight) > 1 and weight.max() >= (1 - 1e-12) * weight.sum()
-    spread = total.feature_squares()[0] if weight.any() else np.zeros(1)
+    spread = total.covariates.squares[0] if weight.any() else np.zeros(1)
     if together or not spread.max() > 1e-12 * weight.sum():
         msg = (
             f"the kernel gives weight to {np.count_nonzero(sample.all_weights())} of "
             f"{sample.n_rows} rows, too few to fit a surrogate; make it wider"
         )
         raise DataError(msg)
+    order = sample.order
+    own = origin if order is None else origin[np.argsort(order)]
     if options.regressor is not None:
-        return _fit_regressors(sample, origin, options)
-    return _fit_linear(sample, total, origin, options)
+        fits = _fit_regressors(sample, own, options)
+    else:
+        fits = _fit_linear(sample, blocks, own, options)
+    return fits if order is None else replace(fits, weights=np.take(fits.weights, order, axis=2))
 
 
-def _fit_linear(sample: Sample, total: Moments, origin: FloatArray, options: Fitting) -> Fits:
-    blocks = sample.moments()
-    n_replicates = len(blocks.gram)
-    fit = _fit_moments(blocks, total, options)
+def _fit_linear(sample: Sample, blocks: Moments, origin: FloatArray, options: Fitting) -> Fits:
+    fit = _fit_moments(blocks, options)
     seen = _unseen(fit)
     intercepts = fit.intercepts + sample.offset
+    residuals = residual_squares(blocks, seen)
     return Fits(
         intercepts=intercepts,
         weights=fit.weights,
         at_instance=intercepts[0] + fit.weights[0] @ origin,
-        squared_error=residual_squares(blocks.plain(), seen).sum(axis=0),
+        squared_error=residuals.sum(axis=0),
         held_out=[
-            np.concatenate(sample.features[r]) @ seen.weights[r].T
-            + (seen.intercepts[r] + sample.offset)
-            for r in range(n_replicates)
+            _concatenated([block.predicted(start + sample.offset, weights) for block in rows])
+            for rows, start, weights in zip(sample.rows, seen.intercepts, seen.weights, strict=True)
         ],
-        partial_r2=_partial_r2(sample, seen),
+        partial_r2=_partial_r2(sample, blocks, seen, residuals),
     )
 
 
@@ -202,13 +234,13 @@ def _unseen(fit: LinearFit) -> LinearFit:
     return LinearFit(fit.intercepts[1:], fit.weights[1:])
 
 
-def _fit_moments(blocks: Moments, total: Moments, options: Fitting) -> LinearFit:
+def _fit_moments(blocks: Moments, options: Fitting) -> LinearFit:
     """Fit all labels to all replicates, and without each of them in turn."""
-    n_outputs = blocks.plain().gram.shape[1] - 1 - blocks.n_parts
+    n_outputs = blocks.cross.shape[2]
     selects = options.select != "none" and options.parts < blocks.n_parts
     supports: list[NDArray[np.intp]] = []
     fits: list[LinearFit] = []
-    for sums in _sums(blocks, total):
+    for sums in _sums(blocks):
         adjusted = sums.adjusted()
         if selects and not supports:
             supports = [
@@ -222,16 +254,19 @@ def _fit_moments(blocks: Moments, total: Moments, options: Fitting) -> LinearFit
     )
 
 
-def _partial_r2(sample: Sample, seen: LinearFit) -> FloatArray | None:
+def _partial_r2(
+    sample: Sample, blocks: Moments, seen: LinearFit, residuals: FloatArray
+) -> FloatArray | None:
     """Return the held-out partial R² of each output; NaN where the rows cannot tell."""
-    blocks = sample.moments()
     if blocks.n_nuisance == 0:
         return None
-    counts = [sum(np.count_nonzero(w) for w in weights) for weights in sample.weights]
+    counts = [sum(one.n_counted for one in rows) for rows in sample.rows]
     if min(counts) < blocks.n_nuisance + SPARE_ROWS:
         return np.full(seen.intercepts.shape[1], np.nan)
-    variance, residual = (squares.sum(axis=0) for squares in partial_squares(blocks, seen))
-    whole = blocks.of_scores().score_squares().sum(axis=0)
+    variance, residual = (
+        squares.sum(axis=0) for squares in partial_squares(blocks, seen, residuals)
+    )
+    whole = blocks.score_squares().sum(axis=0)
     known = variance > ROUNDING * whole
     unexplained: FloatArray = np.full_like(variance, np.nan)
     np.divide(residual, variance, out=unexplained, where=known)
@@ -261,28 +296,27 @@ def permuted_r2(sample: Sample, options: Fitting) -> float:
     """
     if sample.shuffled is None or options.regressor is not None or sample.n_replicates < 2:
         return float("nan")
-    blocks = sample.shuffled.moments()
-    variance = blocks.of_scores().score_squares().sum()
+    blocks = sample.shuffled_moments()
+    variance = blocks.score_squares().sum()
     if not variance > 0:
         return float("nan")
-    seen = _unseen(_fit_moments(blocks, blocks.total(), options))
-    return float(1.0 - residual_squares(blocks.plain(), seen).sum() / variance)
+    seen = _unseen(_fit_moments(blocks, options))
+    return float(1.0 - residual_squares(blocks, seen).sum() / variance)
 
 
-def _sums(blocks: Moments, total: Moments) -> Iterator[Moments]:
+def _sums(blocks: Moments) -> Iterator[Moments]:
     """Yield stacks of the sum of all replicates, and of the sums without each of them.
 
     They are one stack where the matrices are small; large ones come one by one, so that each takes
     the memory of the one before.
     """
-    if len(blocks.gram) == 1:
-        yield total
+    if len(blocks.cross) == 1:
+        yield blocks.total()
     elif blocks.n_parts < MANY_COLUMNS:
-        yield Moments.stack([total, blocks.leave_one_out()])
+        yield blocks.sums()
     else:
-        yield total
-        for gram in blocks.gram:
-            yield replace(total, gram=total.gram - gram)
+        yield blocks.total()
+        yield from (blocks.without(replicate) for replicate in range(len(blocks.cross)))
 
 
 def _fit_supports(
@@ -301,7 +335,7 @@ def _fit_supports(
 
 def _fit_regressors(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
     """Fit the user's regressor to the rows, once with all and once without each replicate."""
-    rows = [sample.rows(r) for r in range(sample.n_replicates)]
+    rows = [sample.joined(r) for r in range(sample.n_replicates)]
     n_outputs, n_parts = rows[0][1].shape[1], rows[0][0].shape[1]
     n_fits = 1 + (len(rows) if len(rows) > 1 else 0)
     intercepts = np.zeros((n_fits, n_outputs))
@@ -359,13 +393,13 @@ def assess(
     confidence : float
         Coverage of the intervals.
     """
-    moments = sample.moments().of_scores()
+    moments = sample.moments()
     variance = moments.score_squares().sum(axis=0)
     std = np.sqrt(moments.total().score_squares()[0] / moments.weight.sum())
     loo = fits.weights[1:]
     std_errors, half = jackknife(fits.weights[0], loo, confidence=confidence)
     agreement = _decision_agreement(sample, fits, mode)
-    largest = np.sqrt(np.abs(moments.total().gram[0].diagonal()[1:]))
+    largest = np.sqrt(np.abs(moments.squares.sum(axis=0).diagonal()))
     scale = np.abs(sample.offset) + largest / np.sqrt(moments.weight.sum())
     results = []
     for output, index, name in labels:
@@ -373,7 +407,7 @@ def assess(
         flat = bool(std[output] <= threshold)
         tiny = variance[output] <= 1e-24 * max(scale[output] ** 2, 1e-300) * moments.weight.sum()
         r2 = float("nan") if tiny else float(1 - fits.squared_error[output] / variance[output])
-        partial = _known_partial(fits, sample.moments(), output, r2)
+        partial = _known_partial(fits, moments, output, r2)
         weights = fits.weights[0, output]
         overlap, signs = _stability(weights, loo[:, output])
         results.append(
@@ -413,11 +447,15 @@ def _decision_agreement(sample: Sample, fits: Fits, mode: str) -> float:
         return float("nan")
     agreed = total = 0.0
     for r, predicted in enumerate(fits.held_out):
-        kernel = np.concatenate(sample.weights[r])
-        same = _decisions(np.concatenate(sample.scores[r])) == _decisions(predicted)
+        kernel = sample.weights(r)
+        same = _decisions(_concatenated(sample.scores[r])) == _decisions(predicted)
         agreed += float(kernel @ same)
         total += float(kernel.sum())
     return agreed / total
+
+
+def _concatenated(blocks: list[FloatArray]) -> FloatArray:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _decisions(scores: FloatArray) -> NDArray[Any]:
@@ -434,8 +472,9 @@ def _stability(weights: FloatArray, fits: FloatArray) -> tuple[float, float]:
     if len(fits) < 2 or fits.shape[1] == 0:
         return 1.0, 1.0
     k = min(STABILITY_PARTS, (fits.shape[1] + 1) // 2)
-    tops = [set(np.argsort(-np.abs(fit), kind="stable")[:k].tolist()) for fit in fits]
+    orders = np.argsort(-np.abs(fits), axis=1, kind="stable")
+    tops = [set(order) for order in orders[:, :k].tolist()]
     pairs = [len(a & b) / len(a | b) for a, b in combinations(tops, 2)]
     heavy = np.argsort(-np.abs(weights), kind="stable")[:k]
     signs = (np.sign(fits[:, heavy]) == np.sign(weights[heavy])).mean()
-    return float(np.mean(pairs)), float(signs)
+    return sum(pairs) / len(pairs), float(signs)

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.contents import Content
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.errors import DataError
 
 __all__ = ["Domain", "Draw", "Refused", "Subject", "instance_keys", "unusable"]

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mlflow_lime.core.assess import Fits, Sample, assess, fit_surrogates, permuted_r2
-from mlflow_lime.core.domain import Domain, Draw, Subject
+from mlflow_lime.core.domain import Domain, Subject
+from mlflow_lime.core.drawn import Drawn, DrawnBlock
 from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
 from mlflow_lime.core.kernel import effective_share
 from mlflow_lime.core.labels import LabelRule, choose_labels, one_rule_each, require_mode
-from mlflow_lime.core.masks import MaskBlock
+from mlflow_lime.core.moments import Rows
 from mlflow_lime.core.neighbourhood import Neighbourhood
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
 from mlflow_lime.core.pool import Pool, predict_draws
@@ -45,6 +46,7 @@ class Task:
     labels: list[tuple[int, int, str]]
     exact: bool
     sample: Sample
+    drawn: Drawn
     round: int = 0
     rows_predicted: int = 0
 
@@ -199,14 +201,16 @@ class Explainer:
     def _own(
         self, subjects: Sequence[Subject], rules: Sequence[LabelRule]
     ) -> Iterator[tuple[Subject, Outcome]]:
-        waiting: deque[Task] = deque()
+        tasks: dict[int, list[Task]] = {}
         for subject, begun in self._begin(subjects, rules):
             if isinstance(begun, FailedExplanation):
                 yield subject, begun
             elif subject.n_active == 0:
                 yield subject, self._nothing_varies(begun)
             else:
-                waiting.append(begun)
+                # Those that take the same design come together, while it is at hand.
+                tasks.setdefault(id(begun.drawn), []).append(begun)
+        waiting = deque(task for group in tasks.values() for task in group)
         while waiting:
             if self._out_of_time():
                 for task in waiting:
@@ -217,31 +221,32 @@ class Explainer:
     def _advance(self, waiting: deque[Task]) -> Iterator[tuple[Subject, Outcome]]:
         """Predict one pooled block for the instances at the head of the queue."""
         tasks: list[Task] = []
-        draws: list[Draw] = []
-        owners: list[tuple[Task, int]] = []
+        owners: list[tuple[Task, DrawnBlock]] = []
         size = 0
         target = self.pool.target(self.domain.row_bytes(waiting[0].subject))
         while waiting and (not tasks or size < target):
             task = waiting.popleft()
             try:
-                blocks = list(self.neighbourhood.blocks(task.subject, task.round))
+                blocks = task.drawn.round(task.round)
             except MlflowLimeError as error:
                 yield task.subject, _failure(task.subject, error)
                 continue
             tasks.append(task)
-            for replicate, block in blocks:
-                owners.append((task, replicate))
-                draws.append((task.subject, block))
-                size += len(block.weights)
+            owners += ((task, drawn) for drawn in blocks)
+            size += sum(len(drawn.block.weights) for drawn in blocks)
+        # What instances share is looked at for all of them while it is at hand.
+        owners.sort(key=lambda owner: owner[1].replicate)
+        draws = [(task.subject, one.block.reordered(task.sample.order)) for task, one in owners]
+        self.neighbourhood.remembered.forget()
         answers = predict_draws(self.pool, self.domain, draws) if draws else []
         failed: dict[int, MlflowLimeError] = {}
-        for (task, replicate), draw, answer in zip(owners, draws, answers, strict=True):
+        for (task, drawn), answer in zip(owners, answers, strict=True):
             if isinstance(answer, MlflowLimeError):
                 failed[id(task)] = answer
             elif id(task) not in failed:
                 task.rows_predicted += answer.n_predicted
                 try:
-                    self._add(task, replicate, draw[1], answer.scores)
+                    self._add(task, drawn, answer.scores)
                 except MlflowLimeError as error:
                     failed[id(task)] = error
         for task in tasks:
@@ -284,19 +289,23 @@ class Explainer:
         precise = isinstance(outcome, Explanation) and outcome.converged
         return precise or not self._may_extend(task, promised)
 
-    def _add(self, task: Task, replicate: int, block: MaskBlock, scores: FloatArray) -> None:
-        features = self.domain.features(task.subject, block)
-        kernel = self.neighbourhood.kernel(task.subject)
-        weights = kernel.weights(features, self.domain.origin(task.subject)) * block.weights
-        nuisance = self.neighbourhood.nuisance(task.subject, block)
-        task.sample.add(replicate, features, scores[:, task.outputs], weights, nuisance)
+    def _add(self, task: Task, drawn: DrawnBlock, scores: FloatArray) -> None:
+        rows = drawn.rows
+        if rows is None:
+            features = self.domain.features(task.subject, drawn.block)
+            kernel = self.neighbourhood.kernel(task.subject)
+            weights = kernel.weights(features, self.domain.origin(task.subject))
+            rows = Rows(features, weights * drawn.block.weights)
+        if len(task.outputs) < scores.shape[1]:
+            scores = scores[:, task.outputs]
+        task.sample.add(drawn.replicate, rows, scores)
 
     # Instances that share one pool of rows
 
     def _shared(
         self, subjects: Sequence[Subject], rules: Sequence[LabelRule]
     ) -> Iterator[tuple[Subject, Outcome]]:
-        pool: list[tuple[int, MaskBlock, FloatArray]] = []
+        pool: list[tuple[DrawnBlock, FloatArray]] = []
         pending: list[Task] = []
         for subject, begun in self._begin(subjects, rules):
             if isinstance(begun, FailedExplanation):
@@ -321,8 +330,8 @@ class Explainer:
                 task.round = round_
                 task.rows_predicted, charged = task.rows_predicted + charged, 0
                 task.sample = task.sample.emptied()
-                for replicate, block, scores in pool:
-                    self._add(task, replicate, block, scores)
+                for drawn, scores in pool:
+                    self._add(task, drawn, scores)
                 found[id(task)] = self._last(task)
                 task.sample = task.sample.emptied()
                 if self._done(task, found[id(task)]):
@@ -333,13 +342,13 @@ class Explainer:
 
     def _extend_pool(
         self, task: Task, round_: int
-    ) -> tuple[list[tuple[int, MaskBlock, FloatArray]], int]:
+    ) -> tuple[list[tuple[DrawnBlock, FloatArray]], int]:
         added, charged = [], 0
-        for replicate, block in self.neighbourhood.blocks(task.subject, round_):
-            (answer,) = predict_draws(self.pool, self.domain, [(task.subject, block)])
+        for drawn in task.drawn.round(round_):
+            (answer,) = predict_draws(self.pool, self.domain, [(task.subject, drawn.block)])
             if isinstance(answer, MlflowLimeError):
                 raise answer
-            added.append((replicate, block, answer.scores))
+            added.append((drawn, answer.scores))
             charged += answer.n_predicted
         return added, charged
 
@@ -377,6 +386,7 @@ class Explainer:
         every = len(scores) <= FITTED_OUTPUTS
         outputs = list(range(len(scores))) if every else sorted(set(chosen))
         exact = self.neighbourhood.is_exact(subject)
+        drawn = self.neighbourhood.drawn(subject)
         return Task(
             subject=subject,
             scores=scores,
@@ -387,7 +397,10 @@ class Explainer:
                 1 if exact else self.sampling.replicates,
                 scores[outputs],
                 None if exact else self._shuffled(subject, outputs.index(chosen[0])),
+                self.neighbourhood.order(subject),
+                drawn.covariates if drawn.shared else None,
             ),
+            drawn=drawn,
         )
 
     def _shuffled(self, subject: Subject, output: int) -> Shuffled | None:
@@ -420,8 +433,7 @@ class Explainer:
             labels=task.labels,
             confidence=self.fitting.confidence,
         )
-        subject = task.subject
-        exact = task.exact
+        subject, exact = task.subject, task.exact
         return Explanation(
             key=subject.key,
             mode=self.mode,

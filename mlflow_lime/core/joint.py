@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.domain import Domain, Draw, Subject
 from mlflow_lime.core.image.pins import labels_to_json
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import LOCAL_WIDTH, MaskBlock
+from mlflow_lime.core.masks import LOCAL_WIDTH
 from mlflow_lime.errors import DataError
 
 __all__ = ["Child", "Cutting", "JointDomain", "joint_digest"]

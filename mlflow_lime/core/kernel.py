@@ -123,6 +123,8 @@ def effective_share(weights: FloatArray) -> float:
     largest = weights.max(initial=0.0)
     if largest == 0:
         return 0.0
+    if weights.min() == largest:
+        return 1.0
     weights = weights / largest  # squares of tiny weights would vanish
     total = weights.sum()
     return float(total * total / (len(weights) * (weights @ weights)))

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_lime.core.masks import LEVEL_BITS, LEVELS
+from mlflow_lime.core.blocks import LEVELS
+from mlflow_lime.core.masks import LEVEL_BITS
 from mlflow_lime.errors import DataError
 
 __all__ = ["choose_order", "level_columns"]

@@ -24,16 +24,15 @@ from mlflow_lime.core.arrays import (
     orthogonal_runs,
     strength_three,
 )
+from mlflow_lime.core.blocks import LEVELS, MaskBlock
 from mlflow_lime.core.laws import LAWS, count_weights
 from mlflow_lime.errors import DataError, did_you_mean
 
 __all__ = [
     "DESIGNS",
     "LAWS",
-    "LEVELS",
     "LEVEL_BITS",
     "LOCAL_WIDTH",
-    "MaskBlock",
     "choose_design",
     "count_weights",
     "enumerate_masks",
@@ -46,7 +45,6 @@ LevelArray = NDArray[np.uint16]
 FloatArray = NDArray[np.float64]
 
 DESIGNS: Final = ("exact", "orthogonal", "linear", "sobol", "stratified", "paired", "iid")
-LEVELS: Final = 1024
 LOCAL_WIDTH: Final = 0.45
 """Width of the local law of tables; ``benchmarks/designs.py`` prints the table behind it."""
 MAX_SOBOL_DIMENSIONS: Final = 21_201
@@ -54,26 +52,6 @@ MAX_SOBOL_DIMENSIONS: Final = 21_201
 LEVEL_BITS = 10
 _BERNOULLI = ("orthogonal", "linear")
 _HALF = np.uint32(1 << 31)
-
-
-@dataclass(frozen=True, slots=True)
-class MaskBlock:
-    """Masks and background levels of one randomised block of rows.
-
-    Attributes
-    ----------
-    masks : ndarray of uint8, shape (n_rows, n_parts)
-        1 where the part is kept.
-    levels : ndarray of uint16, shape (n_rows, n_draws)
-        Uniform on 0 .. `LEVELS` - 1, independent of the masks: which of the equally likely
-        background values replaces an absent part.
-    weights : ndarray of float64, shape (n_rows,)
-        Law over proposal: ones, except where all masks are enumerated.
-    """
-
-    masks: MaskArray
-    levels: LevelArray
-    weights: FloatArray
 
 
 @dataclass(frozen=True)

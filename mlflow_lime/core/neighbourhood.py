@@ -1,26 +1,29 @@
 """Which rows are drawn around an instance, round by round, and how they count."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.blocks import MaskBlock, joined
 from mlflow_lime.core.count_columns import choose_count_order, count_columns
 from mlflow_lime.core.domain import Domain, Subject
+from mlflow_lime.core.drawn import N_DESIGNS, Drawn, DrawnBlock, Remembered
 from mlflow_lime.core.kernel import Kernel
 from mlflow_lime.core.level_columns import choose_order, level_columns
 from mlflow_lime.core.masks import (
     LOCAL_WIDTH,
-    MaskBlock,
     choose_design,
     count_weights,
     enumerate_masks,
     mask_block,
 )
+from mlflow_lime.core.moments import Rows
 from mlflow_lime.core.options import Sampling
-from mlflow_lime.core.seeds import instance_seed
+from mlflow_lime.core.seeds import design_seed, instance_order, instance_seed
 
 __all__ = ["Neighbourhood"]
 
@@ -35,10 +38,13 @@ class Neighbourhood:
         What the instances are.
     sampling : Sampling
         What was asked for.
+    remembered : Remembered
+        Designs that several instances take.
     """
 
     domain: Domain
     sampling: Sampling
+    remembered: Remembered = field(default_factory=Remembered)
 
     def law(self) -> tuple[str, float | None]:
         """Return the law of the masks, and the width that makes it local."""
@@ -94,18 +100,52 @@ class Neighbourhood:
         most = self.sampling.max_rows or 4 * self.first_rows(subject)
         return max(0, (most // rows).bit_length() - 1)
 
+    def drawn(self, subject: Subject) -> Drawn:
+        """Return the design that an instance takes: one of a few, or one of its own."""
+        if not self._shares(subject):
+            return Drawn(partial(self._draw, subject, self.seed(subject)), shared=False)
+        number = 0 if self.is_exact(subject) else int(subject.digest[:8], 16) % N_DESIGNS
+        kernel, n_rows = self.kernel(subject), self.first_rows(subject)
+
+        def make() -> Drawn:
+            seed = design_seed(self.sampling.seed, number)
+            return Drawn(partial(self._draw, subject, seed), shared=True)
+
+        return self.remembered.get(
+            (subject.n_active, subject.n_draws, n_rows, kernel, number), make
+        )
+
+    def order(self, subject: Subject) -> NDArray[np.intp] | None:
+        """Return the place in the design of each part, shape (n_active,); None for its own."""
+        if self.is_exact(subject) or not self._shares(subject):
+            return None
+        return instance_order(self.sampling.seed, subject.digest, subject.n_active)
+
     def blocks(self, subject: Subject, round_: int) -> Iterator[tuple[int, MaskBlock]]:
         """Yield the number of each replicate, and what a round adds to it."""
+        order = self.order(subject)
+        for drawn in self.drawn(subject).round(round_):
+            yield drawn.replicate, drawn.block.reordered(order)
+
+    def _shares(self, subject: Subject) -> bool:
+        """Return whether the parts of an instance can stand at any place of a design."""
+        alike = subject.owners is None and subject.n_draws in (0, subject.n_active)
+        return self.domain.masked and alike
+
+    def _draw(
+        self, subject: Subject, seed: np.random.SeedSequence, round_: int
+    ) -> list[DrawnBlock]:
+        """Draw what a round adds to each replicate."""
         law, width = self.law()
         if self.is_exact(subject):
             masks = enumerate_masks(subject.n_active)
             levels = np.zeros((len(masks), 0), dtype=np.uint16)
             weights = count_weights(law, subject.n_active, width)
-            yield 0, MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
-            return
-        design, seed = self.design(subject), self.seed(subject)
+            block = MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
+            return [DrawnBlock(0, block, self._rows(subject, block))]
+        design, found = self.design(subject), []
         for replicate in range(self.sampling.replicates):
-            drawn = [
+            pieces = [
                 mask_block(
                     design,
                     law=law,
@@ -119,15 +159,23 @@ class Neighbourhood:
                 )
                 for number in _blocks_of(round_)
             ]
-            yield replicate, _joined(drawn)
+            block = joined(pieces)
+            found.append(DrawnBlock(replicate, block, self._rows(subject, block)))
+        return found
 
-    def nuisance(self, subject: Subject, block: MaskBlock) -> NDArray[Any] | None:
+    def _rows(self, subject: Subject, block: MaskBlock) -> Rows | None:
+        """Return a block as the surrogate sees it, where that is its masks."""
+        if not self.domain.masked:
+            return None
+        weights = self.kernel(subject).weights(block.masks, np.ones(subject.n_active))
+        nuisance = self._nuisance(subject, block)
+        return Rows(block.masks, weights * block.weights, nuisance, kept=self._shares(subject))
+
+    def _nuisance(self, subject: Subject, block: MaskBlock) -> NDArray[Any] | None:
         """Return columns that take out noise, where rows can bear them.
 
         It is that of the background values, or, where these are fixed, of the number of parts kept.
         """
-        if not self.domain.masked:
-            return None
         if subject.n_draws == 0:
             return self._count_columns(subject, block)
         if subject.owners is None and subject.n_draws != subject.n_active:
@@ -184,13 +232,3 @@ class Neighbourhood:
 def _blocks_of(round_: int) -> range:
     """Return the numbers of the blocks that a round adds to each replicate."""
     return range(2**round_ // 2, 2**round_)
-
-
-def _joined(blocks: Sequence[MaskBlock]) -> MaskBlock:
-    if len(blocks) == 1:
-        return blocks[0]
-    return MaskBlock(
-        np.concatenate([block.masks for block in blocks]),
-        np.concatenate([block.levels for block in blocks]),
-        np.concatenate([block.weights for block in blocks]),
-    )

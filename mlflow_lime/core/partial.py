@@ -11,7 +11,9 @@ __all__ = ["partial_squares"]
 FloatArray = NDArray[np.float64]
 
 
-def partial_squares(blocks: Moments, fit: LinearFit) -> tuple[FloatArray, FloatArray]:
+def partial_squares(
+    blocks: Moments, fit: LinearFit, residuals: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Return sums of squares of the scores, and of residuals, net of the nuisance columns.
 
     One minus the ratio of their sums over blocks is the partial coefficient of determination of a
@@ -24,6 +26,8 @@ def partial_squares(blocks: Moments, fit: LinearFit) -> tuple[FloatArray, FloatA
         One Gram matrix a replicate.
     fit : LinearFit
         For each block the surrogate to be judged.
+    residuals : ndarray of float64, shape (n_blocks, n_labels)
+        Its residual sums of squares.
 
     Returns
     -------
@@ -36,23 +40,14 @@ def partial_squares(blocks: Moments, fit: LinearFit) -> tuple[FloatArray, FloatA
     Anderson-Sprecher, "Model comparisons and R²", The American Statistician 48, 1994, for the
     partial R².
     """
-    split = 1 + blocks.n_parts
-    kept = blocks.gram.shape[1] - blocks.n_nuisance
-    n_labels = kept - split
+    split, whitened = 1 + blocks.n_parts, blocks.covariates.whitened
     beta = np.concatenate([fit.intercepts[:, :, None], fit.weights], axis=2)
-    change = np.zeros((len(beta), blocks.gram.shape[1], n_labels))
-    change[:, :split] = -np.swapaxes(beta, 1, 2)
-    change[:, np.arange(split, kept), np.arange(n_labels)] = 1.0
-    cross = blocks.gram @ change  # of the residuals with every column
-    # From here on: the constant, the scores, and their residuals.
-    used = np.append(0, np.arange(split, kept))
-    first = 1 + n_labels
-    gram = np.empty((len(beta), first + n_labels, first + n_labels))
-    gram[:, :first, :first] = blocks.gram[:, used[:, None], used]
-    gram[:, :first, first:] = cross[:, used]
-    gram[:, first:, :first] = np.swapaxes(cross[:, used], 1, 2)
-    gram[:, first:, first:] = np.swapaxes(change, 1, 2) @ cross
-    shared = np.concatenate([blocks.gram[:, kept:, used], cross[:, kept:]], axis=2)
-    left = Moments(gram - blocks.explained(shared), n_parts=0)
-    residuals = np.diagonal(left.gram, axis1=1, axis2=2)[:, first:]
-    return left.score_squares()[:, :n_labels], np.maximum(residuals, 0.0)
+    known = whitened @ blocks.cross[:, split:]
+    unseen = known - blocks.covariates.explained @ np.swapaxes(beta, 1, 2)
+    constant = blocks.covariates.explained[:, :, :1]
+    # Net of the nuisance columns: the weight, the sum of the scores, and their squares.
+    weight = blocks.weight - (constant**2).sum(axis=(1, 2))
+    sums = blocks.cross[:, 0] - (constant * known).sum(axis=1)
+    squares = np.diagonal(blocks.squares, axis1=1, axis2=2) - (known**2).sum(axis=1)
+    scores = np.maximum(squares - sums**2 / weight[:, None], 0.0)
+    return scores, np.maximum(residuals - (unseen**2).sum(axis=1), 0.0)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_lime.core.domain import Domain, Draw
-from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.options import Pooling
 from mlflow_lime.core.predict import Predictor, take_rows
 from mlflow_lime.errors import MlflowLimeError
@@ -164,16 +163,11 @@ def _pack(draws: Sequence[Draw], limit: int) -> list[list[tuple[int, Draw]]]:
                 calls.append([])
                 room = limit
             stop = min(n_rows, start + room)
-            piece = block if stop - start == n_rows else _slice(block, start, stop)
+            piece = block if stop - start == n_rows else block.part(start, stop)
             calls[-1].append((place, (subject, piece)))
             room -= stop - start
             start = stop
     return calls
-
-
-def _slice(block: MaskBlock, start: int, stop: int) -> MaskBlock:
-    part = slice(start, stop)
-    return MaskBlock(block.masks[part], block.levels[part], block.weights[part])
 
 
 def _predict(pool: Pool, domain: Domain, draws: Sequence[Draw]) -> list[Answer]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from mlflow_lime.core.moments import MANY_COLUMNS, Moments
+from mlflow_lime.core.covariates import MANY_COLUMNS
+from mlflow_lime.core.moments import Moments
 from mlflow_lime.core.quantiles import student_quantile
 from mlflow_lime.errors import DataError, did_you_mean
 
@@ -67,25 +68,37 @@ def fit_ridge(
     >>> fit_ridge(moments, penalty=0.0).weights.round(6)
     array([[[2., 3.]]])
     """
-    features, cross = moments.centred()
-    if support is not None:
-        features = features[:, support[:, None], support[None, :]]
-        cross = cross[:, support]
-    alpha = np.full(len(features), penalty) if absolute else penalty * moments.weight
-    n_fitted = features.shape[1]
-    diagonal = np.arange(n_fitted)
-    features[:, diagonal, diagonal] += alpha[:, None]  # an array of its own
-    fitted = np.swapaxes(_solve(features, cross), 1, 2)
+    cross = moments.centred_cross()
+    if support is None and not absolute and moments.n_parts < MANY_COLUMNS:
+        factors = moments.covariates.ridge_factors(penalty)
+        solved = np.swapaxes(factors, 1, 2) @ (factors @ cross)
+    else:
+        solved = _solve(moments, cross, penalty, absolute, support)
+    fitted = np.swapaxes(solved, 1, 2)
     weights: FloatArray = fitted
     if support is not None:
         weights = np.zeros((*fitted.shape[:2], moments.n_parts))
         weights[:, :, support] = fitted
-    means = moments.gram[:, 0, 1 : 1 + moments.n_parts] / moments.weight[:, None]
-    intercepts: FloatArray = moments.score_means - np.einsum("blp,bp->bl", weights, means)
+    sums = moments.covariates.gram[:, 0, 1 : 1 + moments.n_parts]
+    means = sums / moments.weight[:, None]
+    intercepts: FloatArray = moments.score_means - (weights @ means[:, :, None])[:, :, 0]
     return LinearFit(intercepts, weights)
 
 
-def _solve(features: FloatArray, cross: FloatArray) -> FloatArray:
+def _solve(
+    moments: Moments,
+    cross: FloatArray,
+    penalty: float,
+    absolute: bool,
+    support: IndexArray | None,
+) -> FloatArray:
+    """Solve for the parts of the support, shape (n_blocks, n_fitted, n_labels)."""
+    features = moments.covariates.centred
+    if support is not None:
+        features = features[:, support[:, None], support[None, :]]
+        cross = cross[:, support]
+    alpha = np.full(len(features), penalty) if absolute else penalty * moments.weight
+    features = features + alpha[:, None, None] * np.eye(features.shape[1])
     try:
         if features.shape[1] < MANY_COLUMNS:
             return np.asarray(np.linalg.solve(features, cross), dtype=np.float64)
@@ -98,13 +111,11 @@ def _solve(features: FloatArray, cross: FloatArray) -> FloatArray:
 
 def residual_squares(moments: Moments, fit: LinearFit) -> FloatArray:
     """Return weighted residual sums of squares of a fit on moments, shape (n_blocks, n_labels)."""
-    split = 1 + moments.n_parts
-    design = moments.gram[:, :split, :split]
-    cross = moments.gram[:, :split, split:]
-    squares = np.diagonal(moments.gram[:, split:, split:], axis1=1, axis2=2)
+    plain = moments.plain()
+    squares = np.diagonal(plain.squares, axis1=1, axis2=2)
     beta = np.concatenate([fit.intercepts[:, :, None], fit.weights], axis=2)
-    linear = (beta * np.swapaxes(cross, 1, 2)).sum(axis=2)
-    quadratic = ((beta @ design) * beta).sum(axis=2)
+    linear = (beta * np.swapaxes(plain.cross, 1, 2)).sum(axis=2)
+    quadratic = ((beta @ plain.covariates.gram) * beta).sum(axis=2)
     return np.asarray(np.maximum(squares - 2.0 * linear + quadratic, 0.0))
 
 
@@ -195,8 +206,7 @@ def highest_weights(
     """
     weights = fit_ridge(moments, penalty=penalty, absolute=True).weights[0, label]
     if scale is None:
-        features, _ = moments.centred()
-        scale = np.sqrt(np.maximum(np.diagonal(features[0]), 0.0))
+        scale = np.sqrt(np.maximum(moments.covariates.squares[0], 0.0))
     return np.argsort(-np.abs(weights * scale), kind="stable")[:n_parts]
 
 
@@ -206,8 +216,8 @@ def forward_selection(moments: Moments, n_parts: int, label: int = 0) -> IndexAr
     Each step removes the chosen part from the others' second moments (a Gram-Schmidt step), so
     nothing is refitted.
     """
-    features, cross = moments.centred()
-    gram, target = features[0].copy(), cross[0, :, label].copy()
+    gram = moments.covariates.centred[0].copy()
+    target = moments.centred_cross()[0, :, label].copy()
     floor = 1e-12 * np.maximum(np.diagonal(gram), np.finfo(float).tiny)
     free = np.ones(len(target), dtype=bool)
     chosen: list[int] = []
@@ -230,9 +240,11 @@ def lasso_path(moments: Moments, n_parts: int, label: int = 0) -> IndexArray:
     """Choose the parts at the last step of the lasso path that has at most `n_parts` of them."""
     from sklearn.linear_model import lars_path_gram
 
-    features, cross = moments.centred()
     _, _, path = lars_path_gram(
-        cross[0, :, label], features[0], n_samples=max(1, int(moments.weight[0])), method="lasso"
+        moments.centred_cross()[0, :, label],
+        moments.covariates.centred[0],
+        n_samples=max(1, int(moments.weight[0])),
+        method="lasso",
     )
     for step in range(path.shape[1] - 1, 0, -1):
         support: IndexArray = np.flatnonzero(path[:, step])

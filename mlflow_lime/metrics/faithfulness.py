@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.domain import Draw, Subject
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.core.masks import MaskBlock, mask_block
+from mlflow_lime.core.masks import mask_block
 from mlflow_lime.core.pool import Answer, predict_draws
 from mlflow_lime.core.seeds import FAITHFULNESS, instance_seed
 from mlflow_lime.errors import MlflowLimeError

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.domain import Subject
 from mlflow_lime.core.explain import Explainer
-from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.seeds import REALISM, instance_seed
 from mlflow_lime.core.tabular.columns import as_numbers, as_series
 from mlflow_lime.core.tabular.table import Table

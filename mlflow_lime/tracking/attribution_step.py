@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlflow_lime.config import Config
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.domain import Domain, Subject
 from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.joint import JointDomain
-from mlflow_lime.core.masks import MaskBlock, mask_block
+from mlflow_lime.core.masks import mask_block
 from mlflow_lime.core.seeds import instance_seed
 from mlflow_lime.core.tabular.masked import MaskedTable
 from mlflow_lime.deep.network import Network

@@ -8,6 +8,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from mlflow_lime.core.assess import Sample, assess, fit_surrogates
+from mlflow_lime.core.moments import Rows
 from mlflow_lime.core.options import Fitting
 from mlflow_lime.errors import DataError
 
@@ -22,13 +23,13 @@ def sample_of(seed=0, *, n_replicates=4, n_rows=60, n_parts=4, n_outputs=2, bloc
         scores = masks @ effects + np.outer(masks[:, 0] * masks[:, 1], np.ones(n_outputs))
         weights = rng.random(n_rows)
         for part in np.array_split(np.arange(n_rows), blocks):
-            sample.add(replicate, masks[part], scores[part], weights[part])
+            sample.add(replicate, Rows(masks[part], weights[part]), scores[part])
         kept.append((masks, scores, weights))
     return sample, kept
 
 
 def results(sample, options=None, mode="regression", n_outputs=2):
-    n_parts = sample.features[0][0].shape[1]
+    n_parts = sample.rows[0][0].n_parts
     fits = fit_surrogates(sample, np.ones(n_parts), options or Fitting(penalty=0.0))
     labels = [(k, k, str(k)) for k in range(n_outputs)]
     at = np.zeros(n_outputs)
@@ -98,8 +99,8 @@ def test_the_offset_of_the_scores_changes_nothing():
     found = []
     for offset in (0.0, 5.0):
         sample = Sample(2, np.array([offset]))
-        sample.add(0, masks[:40], scores[:40], np.ones(40))
-        sample.add(1, masks[40:], scores[40:], np.ones(40))
+        sample.add(0, Rows(masks[:40], np.ones(40)), scores[:40])
+        sample.add(1, Rows(masks[40:], np.ones(40)), scores[40:])
         found.append(results(sample, n_outputs=1)[1][0])
     assert np.allclose(found[0].weights, found[1].weights)
     assert found[0].intercept == pytest.approx(found[1].intercept)
@@ -111,8 +112,8 @@ def test_decisions_agree_where_the_surrogate_is_perfect():
     sample = Sample(2, np.zeros(2))
     for replicate in range(2):
         masks = rng.integers(0, 2, (200, 3)).astype(np.uint8)
-        p = 0.2 + masks @ [0.1, 0.2, 0.4]
-        sample.add(replicate, masks, np.column_stack([1 - p, p]), np.ones(200))
+        p = 0.21 + masks @ [0.1, 0.2, 0.4]  # no row at one half
+        sample.add(replicate, Rows(masks, np.ones(200)), np.column_stack([1 - p, p]))
     _, found = results(sample, mode="classification")
     assert found[0].decision_agreement == 1.0
     assert found[0].stability_topk == 1.0
@@ -129,7 +130,7 @@ def test_weight_in_fewer_than_two_replicates_is_refused(weights):
     sample = Sample(2, np.zeros(1))
     for replicate, weight in enumerate(weights):
         masks = rng.integers(0, 2, (40, 3)).astype(np.uint8)
-        sample.add(replicate, masks, rng.normal(size=(40, 1)), np.full(40, weight))
+        sample.add(replicate, Rows(masks, np.full(40, weight)), rng.normal(size=(40, 1)))
     with pytest.raises(DataError, match="make it wider"):
         results(sample, n_outputs=1)
 
@@ -137,6 +138,7 @@ def test_weight_in_fewer_than_two_replicates_is_refused(weights):
 def test_rows_that_are_all_alike_are_refused():
     sample = Sample(2, np.zeros(1))
     for replicate in range(2):
-        sample.add(replicate, np.ones((9, 3), dtype=np.uint8), np.ones((9, 1)), np.ones(9))
+        rows = Rows(np.ones((9, 3), dtype=np.uint8), np.ones(9))
+        sample.add(replicate, rows, np.ones((9, 1)))
     with pytest.raises(DataError, match="too few to fit"):
         results(sample, n_outputs=1)

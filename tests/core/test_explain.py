@@ -745,8 +745,8 @@ def test_closing_the_stream_leaves_what_it_gave():
     stream = explainer.stream(subjects)
     first = next(stream)[1]
     stream.close()
-    whole = explainer.explain(FRAME.iloc[:5])
-    assert bits(first) == bits(whole[0])
+    whole = {item.key: bits(item) for item in explainer.explain(FRAME.iloc[:5])}
+    assert bits(first) == whole[first.key]
 
 
 def test_an_interrupt_inside_the_model_leaves_what_was_given():
@@ -767,7 +767,7 @@ def test_an_interrupt_inside_the_model_leaves_what_was_given():
         given_so_far.extend(outcome for _, outcome in stream)
     whole = masked(FRAME, linear, sampling=Sampling(rows=512, max_rows=512)).explain(FRAME.iloc[:5])
     assert len(given_so_far) == 2
-    assert [bits(e) for e in given_so_far] == [bits(e) for e in whole[:2]]
+    assert {bits(item) for item in given_so_far} < {bits(item) for item in whole}
 
 
 def test_a_progress_bar_counts_instances(capsys):

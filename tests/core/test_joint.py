@@ -151,7 +151,7 @@ def test_rows_that_repeat_are_told_by_all_kinds_together(frame):
     two = domain(frame)
     subjects = two.subjects(frame.iloc[:2])
     random = np.random.default_rng(1)
-    from mlflow_lime.core.masks import MaskBlock
+    from mlflow_lime.core.blocks import MaskBlock
 
     draws = []
     for subject in subjects:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from mlflow_lime.core.blocks import LEVELS
 from mlflow_lime.core.level_columns import choose_order, level_columns
-from mlflow_lime.core.masks import LEVELS, mask_block
+from mlflow_lime.core.masks import mask_block
 from mlflow_lime.errors import DataError
 
 

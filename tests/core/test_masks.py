@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_lime.core.arrays import orthogonal_runs
+from mlflow_lime.core.blocks import LEVELS
 from mlflow_lime.core.masks import (
     DESIGNS,
     LAWS,
-    LEVELS,
     choose_design,
     count_weights,
     enumerate_masks,

@@ -17,7 +17,7 @@ from mlflow_lime.core.explanation import Explanation
 from mlflow_lime.core.moments import Moments
 from mlflow_lime.core.options import Fitting, Sampling
 from mlflow_lime.core.partial import partial_squares
-from mlflow_lime.core.surrogate import LinearFit
+from mlflow_lime.core.surrogate import LinearFit, residual_squares
 
 PERMUTED = Fitting(permuted=True)
 
@@ -38,7 +38,7 @@ def test_partial_squares_are_those_of_regressions_on_the_rows(seed, n_nuisance):
     nuisance, scores = rng.normal(size=(80, n_nuisance)), rng.normal(size=(80, 2))
     fit = LinearFit(rng.normal(size=(1, 2)), rng.normal(size=(1, 2, 4)))
     blocks = Moments.of_rows(masks, scores, weights, nuisance)
-    total, left = partial_squares(blocks, fit)
+    total, left = partial_squares(blocks, fit, residual_squares(blocks, fit))
     own = residuals(nuisance, scores, weights)
     assert np.allclose(total[0], weights @ own**2)
     error = scores - fit.intercepts[0] - masks @ fit.weights[0].T

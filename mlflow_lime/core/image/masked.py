@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.contents import ImageContent
 from mlflow_lime.core.domain import Draw, Subject, instance_keys, unusable
 from mlflow_lime.core.hashes import RARE_PARTS, mask_words
@@ -29,7 +30,6 @@ from mlflow_lime.core.image.display import as_shown, positions, stride
 from mlflow_lime.core.image.files import MAX_PIXELS, encode
 from mlflow_lime.core.image.segments import Segmenter, Segments, relabel
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.errors import DataError
 
 __all__ = ["MaskedImage", "Picture", "image_digests"]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.blocks import LEVELS, MaskBlock
 from mlflow_lime.core.contents import SequenceContent
 from mlflow_lime.core.domain import Draw, Subject, instance_keys, unusable
 from mlflow_lime.core.hashes import RARE_PARTS, mask_words
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import LEVELS, MaskBlock
 from mlflow_lime.core.sequence.absent import (
     ABSENT,
     SequenceBackground,

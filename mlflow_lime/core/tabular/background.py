@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.blocks import LEVELS
 from mlflow_lime.core.tabular.columns import (
     ColumnKind,
     as_numbers,

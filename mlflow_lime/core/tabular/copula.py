@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.blocks import LEVELS
 
 __all__ = ["NORMAL_SCORES", "condition", "correlate"]
 

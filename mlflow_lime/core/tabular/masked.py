@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_lime.core.blocks import LEVELS, MaskBlock
 from mlflow_lime.core.domain import Draw, Subject, instance_keys
 from mlflow_lime.core.hashes import mix_bits
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import LEVELS, LOCAL_WIDTH, MaskBlock
+from mlflow_lime.core.masks import LOCAL_WIDTH
 from mlflow_lime.core.pool import SIZES
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.columns import as_numbers, as_series
@@ -91,11 +92,10 @@ class MaskedTable:
 
     def perturb(self, draws: Sequence[Draw]) -> Any:
         """Return the rows of several blocks, one after the other."""
-        blocks = [self._full(subject, block) for subject, block in draws]
         rows: list[Row] = [subject.content for subject, _ in draws]
         if self.table.numeric and all(row.numbers is not None for row in rows):
-            return self.table.from_numbers(self._numbers(rows, blocks))
-        frame = self._codes(rows, blocks)
+            return self.table.from_numbers(self._numbers(draws))
+        frame = self._codes(rows, [self._full(subject, block) for subject, block in draws])
         return frame.to_numpy() if self.table.as_array else frame
 
     def _full(
@@ -116,26 +116,26 @@ class MaskedTable:
             levels = condition(levels, masks, scores, self.correlation)
         return masks, levels
 
-    def _numbers(
-        self,
-        rows: Sequence[Row],
-        blocks: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint16]]],
-    ) -> NDArray[np.float64]:
+    def _numbers(self, draws: Sequence[Draw]) -> NDArray[np.float64]:
         table = self.table
         n_columns = len(table.columns)
-        matrix = np.empty((sum(len(masks) for masks, _ in blocks), n_columns))
+        matrix = np.empty((sum(len(block.weights) for _, block in draws), n_columns))
         # After the levels of each column comes the instance's own value.
         values = np.empty((n_columns, LEVELS + 1))
         values[:, :LEVELS] = table.levels
-        flat, offsets = values.ravel(), (np.arange(n_columns) * (LEVELS + 1)).astype(np.int32)
-        single, start = n_columns == len(table.parts), 0
-        for row, (masks, levels) in zip(rows, blocks, strict=True):
-            if not single:
-                masks, levels = masks[:, table.part_of_column], levels[:, table.part_of_column]
-            values[:, LEVELS] = np.asarray(row.numbers)
-            places = np.maximum(levels, masks * np.uint16(LEVELS)) + offsets
-            np.take(flat, places, out=matrix[start : start + len(masks)], mode="clip")
-            start += len(masks)
+        single = n_columns == len(table.parts) and self.correlation is None
+        start = 0
+        for subject, block in draws:
+            stop = start + len(block.weights)
+            values[:, LEVELS] = np.asarray(subject.content.numbers)
+            if single and subject.n_draws == n_columns:
+                block.look_up(values, matrix[start:stop])
+            else:
+                masks, levels = self._full(subject, block)
+                each = table.part_of_column
+                whole = MaskBlock(masks[:, each], levels[:, each], block.weights)
+                whole.look_up(values, matrix[start:stop])
+            start = stop
         return matrix
 
     def _codes(

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.domain import Draw, Subject, instance_keys
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.pool import SIZES
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.columns import ColumnKind, as_numbers, as_series, column_kind

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.blocks import LEVELS
 from mlflow_lime.core.tabular.background import Background, BackgroundPart
 from mlflow_lime.core.tabular.columns import (
     ColumnKind,

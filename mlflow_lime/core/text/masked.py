@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.contents import TextContent
 from mlflow_lime.core.domain import Draw, Subject, instance_keys
 from mlflow_lime.core.hashes import mix_bits
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.pool import SIZES
 from mlflow_lime.core.text.compose import Composer
 from mlflow_lime.core.text.offsets import callable_name

@@ -17,11 +17,12 @@ from PIL import Image
 from skimage import data
 from sklearn.datasets import load_digits
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.image.cells import ImageForm
 from mlflow_lime.core.image.masked import MaskedImage, image_digests
-from mlflow_lime.core.masks import MaskBlock, mask_block
+from mlflow_lime.core.masks import mask_block
 from mlflow_lime.core.options import Pooling, Sampling
 from mlflow_lime.errors import DataError
 

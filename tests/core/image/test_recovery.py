@@ -7,10 +7,10 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.image.cells import ImageForm
 from mlflow_lime.core.image.masked import MaskedImage
-from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.options import Sampling
 
 CAT = data.chelsea()[::6, ::6]

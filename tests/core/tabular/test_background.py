@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlflow_lime.core.blocks import LEVELS
 from mlflow_lime.core.explain import Explainer
-from mlflow_lime.core.masks import LEVELS
 from mlflow_lime.core.options import Sampling
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.bins import BinnedTable

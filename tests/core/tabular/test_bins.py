@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlflow_lime.core.blocks import LEVELS, MaskBlock
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.core.masks import LEVELS, MaskBlock
 from mlflow_lime.core.options import Sampling
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.bins import BinnedTable

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlflow_lime.core.masks import LEVELS
+from mlflow_lime.core.blocks import LEVELS
 from mlflow_lime.core.tabular.copula import NORMAL_SCORES, condition, correlate
 
 R = np.array([[1.0, 0.8, -0.5], [0.8, 1.0, -0.3], [-0.5, -0.3, 1.0]])

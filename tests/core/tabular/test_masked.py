@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.core.masks import MaskBlock, mask_block
+from mlflow_lime.core.masks import mask_block
 from mlflow_lime.core.options import Pooling, Sampling
 from mlflow_lime.core.tabular.background import Background
 from mlflow_lime.core.tabular.copula import NORMAL_SCORES

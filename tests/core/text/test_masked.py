@@ -15,11 +15,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.contents import TextContent
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation, FailedExplanation
 from mlflow_lime.core.kernel import Kernel
-from mlflow_lime.core.masks import MaskBlock, mask_block
+from mlflow_lime.core.masks import mask_block
 from mlflow_lime.core.options import Fitting, Pooling, Sampling
 from mlflow_lime.core.text.masked import MaskedText
 from mlflow_lime.errors import DataError

@@ -20,9 +20,9 @@ from sklearn.feature_extraction.text import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
+from mlflow_lime.core.blocks import MaskBlock
 from mlflow_lime.core.explain import Explainer
 from mlflow_lime.core.explanation import Explanation
-from mlflow_lime.core.masks import MaskBlock
 from mlflow_lime.core.options import Sampling
 from mlflow_lime.core.text.masked import MaskedText
 from mlflow_lime.core.text.vectorised import TextPipeline
