@@ -102,7 +102,7 @@ class Sample:
         n, p = self.n_replicates, rows.n_columns
         size = 0 if self.known else p
         empty = Covariates(np.zeros((n, size, size)), rows.n_parts, rows.n_nuisance)
-        return Moments(empty, np.zeros((n, p, n_outputs)), np.zeros((n, n_outputs, n_outputs)))
+        return Moments(empty, np.zeros((n, p, n_outputs)), np.zeros((n, n_outputs)))
 
     def emptied(self) -> "Sample":
         """Return a sample of the same kind without rows."""
@@ -174,99 +174,130 @@ class Fits:
     held_out: list[FloatArray]
     partial_r2: FloatArray | None = None
 
+    def ordered(self, order: NDArray[np.intp]) -> "Fits":
+        """Return the same fits with the parts in another order."""
+        return replace(self, weights=np.take(self.weights, order, axis=2))
 
-def fit_surrogates(sample: Sample, origin: FloatArray, options: Fitting) -> Fits:
-    """Fit the surrogates of an instance.
+
+def fit_surrogates(
+    samples: Sequence[Sample], origins: Sequence[FloatArray], options: Fitting
+) -> list[Fits]:
+    """Fit the surrogates of one instance, or of several that have the same rows.
 
     Parameters
     ----------
-    sample : Sample
-    origin : ndarray of float64, shape (n_parts,)
-        Features of the instance.
+    samples : sequence of Sample
+        Of as many outputs each.
+    origins : sequence of ndarray of float64, each shape (n_parts,)
+        Features of the instances.
     options : Fitting
+
+    Returns
+    -------
+    list of Fits
+        The same bits together as one by one.
 
     Raises
     ------
     DataError
         If all the weight lies in one replicate, or on rows that are all alike.
     """
-    blocks = sample.moments()
-    weight, total = blocks.weight, blocks.total()
-    together = len(weight) > 1 and weight.max() >= (1 - 1e-12) * weight.sum()
-    spread = total.covariates.squares[0] if weight.any() else np.zeros(1)
-    if together or not spread.max() > 1e-12 * weight.sum():
+    blocks = Moments.together([sample.moments() for sample in samples])
+    weight, covariates = blocks.weight, blocks.covariates
+    single = len(weight) > 1 and weight.max() >= (1 - 1e-12) * weight.sum()
+    spread = covariates.total.squares[0] if weight.any() else np.zeros(1)
+    if single or not spread.max() > 1e-12 * weight.sum():
+        counted, n_rows = np.count_nonzero(samples[0].all_weights()), samples[0].n_rows
         msg = (
-            f"the kernel gives weight to {np.count_nonzero(sample.all_weights())} of "
-            f"{sample.n_rows} rows, too few to fit a surrogate; make it wider"
+            f"the kernel gives weight to {counted} of {n_rows} rows, too few to fit a surrogate; "
+            "make it wider"
         )
         raise DataError(msg)
-    order = sample.order
-    own = origin if order is None else origin[np.argsort(order)]
+    own = [
+        origin if sample.order is None else origin[np.argsort(sample.order)]
+        for sample, origin in zip(samples, origins, strict=True)
+    ]
     if options.regressor is not None:
-        fits = _fit_regressors(sample, own, options)
+        pairs = zip(samples, own, strict=True)
+        fits = [_fit_regressors(sample, origin, options) for sample, origin in pairs]
     else:
-        fits = _fit_linear(sample, blocks, own, options)
-    return fits if order is None else replace(fits, weights=np.take(fits.weights, order, axis=2))
+        fits = _fit_linear(samples, blocks, own, options)
+    return [
+        fit if sample.order is None else fit.ordered(sample.order)
+        for sample, fit in zip(samples, fits, strict=True)
+    ]
 
 
-def _fit_linear(sample: Sample, blocks: Moments, origin: FloatArray, options: Fitting) -> Fits:
+def _fit_linear(
+    samples: Sequence[Sample], blocks: Moments, origins: Sequence[FloatArray], options: Fitting
+) -> list[Fits]:
     fit = _fit_moments(blocks, options)
     seen = _unseen(fit)
-    intercepts = fit.intercepts + sample.offset
     residuals = residual_squares(blocks, seen)
-    return Fits(
-        intercepts=intercepts,
-        weights=fit.weights,
-        at_instance=intercepts[0] + fit.weights[0] @ origin,
-        squared_error=residuals.sum(axis=0),
-        held_out=[
-            _concatenated([block.predicted(start + sample.offset, weights) for block in rows])
-            for rows, start, weights in zip(sample.rows, seen.intercepts, seen.weights, strict=True)
-        ],
-        partial_r2=_partial_r2(sample, blocks, seen, residuals),
-    )
+    partial = _partial_r2(samples[0], blocks, seen, residuals)
+    fits = []
+    for i, (sample, origin) in enumerate(zip(samples, origins, strict=True)):
+        intercepts, weights = fit.intercepts[i] + sample.offset, fit.weights[i]
+        unseen = zip(sample.rows, seen.intercepts[i], seen.weights[i], strict=True)
+        fits.append(
+            Fits(
+                intercepts=intercepts,
+                weights=weights,
+                at_instance=intercepts[0] + weights[0] @ origin,
+                squared_error=residuals[i].sum(axis=0),
+                held_out=[
+                    _concatenated([one.predicted(start + sample.offset, slopes) for one in rows])
+                    for rows, start, slopes in unseen
+                ],
+                partial_r2=None if partial is None else partial[i],
+            )
+        )
+    return fits
 
 
 def _unseen(fit: LinearFit) -> LinearFit:
     """Return, for each replicate, the surrogate that has not seen it."""
-    if len(fit.intercepts) == 1:
+    if fit.intercepts.shape[-2] == 1:
         return fit
-    return LinearFit(fit.intercepts[1:], fit.weights[1:])
+    return LinearFit(fit.intercepts[..., 1:, :], fit.weights[..., 1:, :, :])
 
 
 def _fit_moments(blocks: Moments, options: Fitting) -> LinearFit:
-    """Fit all labels to all replicates, and without each of them in turn."""
-    n_outputs = blocks.cross.shape[2]
-    selects = options.select != "none" and options.parts < blocks.n_parts
+    """Fit all labels to all replicates, and without each of them in turn.
+
+    Where parts are selected, the moments are those of one instance.
+    """
+    n_outputs = blocks.cross.shape[-1]
+    selects = options.selects(blocks.n_parts)
     supports: list[NDArray[np.intp]] = []
     fits: list[LinearFit] = []
     for sums in _sums(blocks):
         adjusted = sums.adjusted()
         if selects and not supports:
+            first = adjusted.instance(0).first()
             supports = [
-                select_parts(options.select, adjusted.first(), n_parts=options.parts, label=label)
+                select_parts(options.select, first, n_parts=options.parts, label=label)
                 for label in range(n_outputs)
             ]
         fits.append(_fit_supports(adjusted, supports, options.penalty))
     return LinearFit(
-        np.concatenate([part.intercepts for part in fits]),
-        np.concatenate([part.weights for part in fits]),
+        np.concatenate([part.intercepts for part in fits], axis=-2),
+        np.concatenate([part.weights for part in fits], axis=-3),
     )
 
 
 def _partial_r2(
     sample: Sample, blocks: Moments, seen: LinearFit, residuals: FloatArray
 ) -> FloatArray | None:
-    """Return the held-out partial R² of each output; NaN where the rows cannot tell."""
+    """Return the held-out partial R² of instances and outputs; NaN where the rows cannot tell."""
     if blocks.n_nuisance == 0:
         return None
     counts = [sum(one.n_counted for one in rows) for rows in sample.rows]
     if min(counts) < blocks.n_nuisance + SPARE_ROWS:
-        return np.full(seen.intercepts.shape[1], np.nan)
-    variance, residual = (
-        squares.sum(axis=0) for squares in partial_squares(blocks, seen, residuals)
-    )
-    whole = blocks.score_squares().sum(axis=0)
+        return np.full((len(residuals), residuals.shape[-1]), np.nan)
+    squares = partial_squares(blocks, seen, residuals)
+    variance, residual = (one.sum(axis=-2) for one in squares)
+    whole = blocks.score_squares().sum(axis=-2)
     known = variance > ROUNDING * whole
     unexplained: FloatArray = np.full_like(variance, np.nan)
     np.divide(residual, variance, out=unexplained, where=known)
@@ -296,7 +327,7 @@ def permuted_r2(sample: Sample, options: Fitting) -> float:
     """
     if sample.shuffled is None or options.regressor is not None or sample.n_replicates < 2:
         return float("nan")
-    blocks = sample.shuffled_moments()
+    blocks = Moments.together([sample.shuffled_moments()])
     variance = blocks.score_squares().sum()
     if not variance > 0:
         return float("nan")
@@ -310,13 +341,14 @@ def _sums(blocks: Moments) -> Iterator[Moments]:
     They are one stack where the matrices are small; large ones come one by one, so that each takes
     the memory of the one before.
     """
-    if len(blocks.cross) == 1:
+    n_replicates = blocks.cross.shape[-3]
+    if n_replicates == 1:
         yield blocks.total()
     elif blocks.n_parts < MANY_COLUMNS:
         yield blocks.sums()
     else:
         yield blocks.total()
-        yield from (blocks.without(replicate) for replicate in range(len(blocks.cross)))
+        yield from (blocks.without(replicate) for replicate in range(n_replicates))
 
 
 def _fit_supports(
@@ -326,10 +358,10 @@ def _fit_supports(
     if not supports:
         return fit_ridge(moments, penalty=penalty)
     fits = [fit_ridge(moments, penalty=penalty, support=support) for support in supports]
-    weights = np.stack([fit.weights[:, label] for label, fit in enumerate(fits)], axis=2)
+    weights = np.stack([fit.weights[..., label, :] for label, fit in enumerate(fits)], axis=-1)
     return LinearFit(
-        np.stack([fit.intercepts[:, label] for label, fit in enumerate(fits)], axis=1),
-        np.swapaxes(weights, 1, 2),  # in the memory order of a fit of all parts, for equal bits
+        np.stack([fit.intercepts[..., label] for label, fit in enumerate(fits)], axis=-1),
+        np.swapaxes(weights, -1, -2),  # in the memory order of a fit of all parts, for equal bits
     )
 
 
@@ -399,7 +431,7 @@ def assess(
     loo = fits.weights[1:]
     std_errors, half = jackknife(fits.weights[0], loo, confidence=confidence)
     agreement = _decision_agreement(sample, fits, mode)
-    largest = np.sqrt(np.abs(moments.squares.sum(axis=0).diagonal()))
+    largest = np.sqrt(np.abs(moments.squares.sum(axis=0)))
     scale = np.abs(sample.offset) + largest / np.sqrt(moments.weight.sum())
     results = []
     for output, index, name in labels:

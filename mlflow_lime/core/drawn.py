@@ -17,7 +17,7 @@ from mlflow_lime.core.moments import Rows
 
 __all__ = ["N_DESIGNS", "Drawn", "DrawnBlock", "Remembered"]
 
-N_DESIGNS: Final = 8
+N_DESIGNS: Final = 4
 """Designs that serve all instances of as many parts."""
 
 REMEMBERED_BYTES: Final = 2**26

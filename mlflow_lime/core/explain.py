@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -249,11 +249,12 @@ class Explainer:
                     self._add(task, drawn, answer.scores)
                 except MlflowLimeError as error:
                     failed[id(task)] = error
+        outcomes = self._outcomes([task for task in tasks if id(task) not in failed])
         for task in tasks:
             if id(task) in failed:
                 yield task.subject, _failure(task.subject, failed[id(task)])
                 continue
-            outcome = self._outcome(task)
+            outcome = outcomes[id(task)]
             limited = waiting if self.budget.rows is not None else ()
             promised = sum(
                 self.neighbourhood.round_rows(other.subject, other.round)
@@ -266,13 +267,32 @@ class Explainer:
                 task.round += 1
                 waiting.appendleft(task)
 
+    def _outcomes(self, tasks: Sequence[Task]) -> dict[int, Outcome]:
+        """Return the explanations from all rows so far, or why there is none, by task."""
+        groups: dict[Hashable, list[Task]] = {}
+        for task in tasks:
+            groups.setdefault(self._fitted_with(task), []).append(task)
+        outcomes: dict[int, Outcome] = {}
+        for group in groups.values():
+            samples = [task.sample for task in group]
+            origins = [self.domain.origin(task.subject) for task in group]
+            try:
+                fits = fit_surrogates(samples, origins, self.fitting)
+            except MlflowLimeError as error:
+                outcomes |= {id(task): _failure(task.subject, error) for task in group}
+            else:
+                pairs = zip(group, fits, strict=True)
+                outcomes |= {id(task): self._finish(task, fit) for task, fit in pairs}
+        return outcomes
+
+    def _fitted_with(self, task: Task) -> Hashable:
+        """Return what the instances have in common whose surrogates are fitted together."""
+        if task.drawn.shared and not self.fitting.selects(task.subject.n_active):
+            return id(task.drawn), task.round, len(task.outputs)
+        return id(task)
+
     def _outcome(self, task: Task) -> Outcome:
-        """Return the explanation from all rows so far, or why there is none."""
-        try:
-            fits = fit_surrogates(task.sample, self.domain.origin(task.subject), self.fitting)
-        except MlflowLimeError as error:
-            return _failure(task.subject, error)
-        return self._finish(task, fits)
+        return self._outcomes([task])[id(task)]
 
     def _last(self, task: Task) -> Outcome:
         return self._checked(task, self._outcome(task))

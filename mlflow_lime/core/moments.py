@@ -5,6 +5,7 @@ interpretable features, nuisance columns, which explain noise and are no part of
 the scores to explain. Moments of disjoint blocks add.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -91,7 +92,7 @@ class Rows:
         return found
 
     def products(self, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return weighted products of the columns with scores, and of the scores with each other.
+        """Return weighted products of the columns with scores, and the scores' squares.
 
         Parameters
         ----------
@@ -100,11 +101,12 @@ class Rows:
         Returns
         -------
         cross : ndarray of float64, shape (n_columns, n_labels)
-        squares : ndarray of float64, shape (n_labels, n_labels)
+        squares : ndarray of float64, shape (n_labels,)
+            Their weighted sums.
         """
         if not self._alike:
             scores = scores * np.sqrt(self.weights)[:, None]
-        return self.columns() @ scores, scores.T @ scores
+        return self.columns() @ scores, np.einsum("ij,ij->j", scores, scores)
 
     def predicted(self, intercepts: FloatArray, weights: FloatArray) -> FloatArray:
         """Return what linear surrogates predict for the rows.
@@ -169,10 +171,11 @@ class Moments:
     ----------
     covariates : Covariates
         The columns that scores are regressed on: one, the parts, and the nuisance columns.
-    cross : ndarray of float64, shape (n_blocks, n_columns, n_labels)
-        Their products with the scores.
-    squares : ndarray of float64, shape (n_blocks, n_labels, n_labels)
-        Products of the scores with each other.
+    cross : ndarray of float64, shape (..., n_blocks, n_columns, n_labels)
+        Their products with the scores; of several instances that have the same rows, first the
+        instance.
+    squares : ndarray of float64, shape (..., n_blocks, n_labels)
+        Weighted sums of the squares of the scores.
     """
 
     covariates: Covariates
@@ -205,8 +208,17 @@ class Moments:
         """Return several moments as one stack."""
         return cls(
             Covariates.stack([block.covariates for block in blocks]),
-            np.concatenate([block.cross for block in blocks]),
-            np.concatenate([block.squares for block in blocks]),
+            np.concatenate([block.cross for block in blocks], axis=-3),
+            np.concatenate([block.squares for block in blocks], axis=-2),
+        )
+
+    @classmethod
+    def together(cls, instances: "Sequence[Moments]") -> Self:
+        """Return the moments of several instances that have the same rows."""
+        return cls(
+            instances[0].covariates,
+            np.stack([moments.cross for moments in instances]),
+            np.stack([moments.squares for moments in instances]),
         )
 
     def __add__(self, other: Self) -> Self:
@@ -232,12 +244,12 @@ class Moments:
         cross, squares = self._summed()
         return type(self)(
             self.covariates.sums,
-            np.concatenate([cross, cross - self.cross]),
-            np.concatenate([squares, squares - self.squares]),
+            np.concatenate([cross, cross - self.cross], axis=-3),
+            np.concatenate([squares, squares - self.squares], axis=-2),
         )
 
     def _summed(self) -> tuple[FloatArray, FloatArray]:
-        return self.cross.sum(axis=0, keepdims=True), self.squares.sum(axis=0, keepdims=True)
+        return self.cross.sum(axis=-3, keepdims=True), self.squares.sum(axis=-2, keepdims=True)
 
     def without(self, block: int) -> Self:
         """Return the sum of all blocks but one, as a stack of one."""
@@ -245,12 +257,18 @@ class Moments:
         whole = self.covariates
         left = Covariates(whole.total.gram - whole.gram[one], whole.n_parts, whole.n_nuisance)
         cross, squares = self._summed()
-        return type(self)(left, cross - self.cross[one], squares - self.squares[one])
+        return type(self)(
+            left, cross - self.cross[..., one, :, :], squares - self.squares[..., one, :]
+        )
 
     def first(self) -> Self:
         """Return the first block, as a stack of one."""
         one = replace(self.covariates, gram=self.covariates.gram[:1])
-        return type(self)(one, self.cross[:1], self.squares[:1])
+        return type(self)(one, self.cross[..., :1, :, :], self.squares[..., :1, :])
+
+    def instance(self, number: int) -> Self:
+        """Return the moments of one of several instances."""
+        return replace(self, cross=self.cross[number], squares=self.squares[number])
 
     @property
     def n_parts(self) -> int:
@@ -264,19 +282,19 @@ class Moments:
 
     def plain(self) -> Self:
         """Return the moments without the nuisance columns, which a surrogate is scored on."""
-        plain = self.covariates.plain
-        return type(self)(plain, self.cross[:, : 1 + self.n_parts], self.squares)
+        kept = 1 + self.n_parts
+        return type(self)(self.covariates.plain, self.cross[..., :kept, :], self.squares)
 
     def adjusted(self) -> Self:
         """Return the moments of what the nuisance columns leave over, for the fit."""
         if self.n_nuisance == 0:
             return self
         kept, covariates = 1 + self.n_parts, self.covariates
-        known = covariates.whitened @ self.cross[:, kept:]
+        known = covariates.whitened @ self.cross[..., kept:, :]
         return type(self)(
             covariates.adjusted,
-            self.cross[:, :kept] - np.swapaxes(covariates.explained, 1, 2) @ known,
-            self.squares - np.swapaxes(known, 1, 2) @ known,
+            self.cross[..., :kept, :] - np.swapaxes(covariates.explained, 1, 2) @ known,
+            self.squares - (known**2).sum(axis=-2),
         )
 
     @property
@@ -286,19 +304,18 @@ class Moments:
 
     @property
     def score_means(self) -> FloatArray:
-        """Weighted mean of the scores, shape (n_blocks, n_labels)."""
-        return self.cross[:, 0] / self.weight[:, None]
+        """Weighted mean of the scores, shape (..., n_blocks, n_labels)."""
+        return self.cross[..., 0, :] / self.weight[:, None]
 
     def centred_cross(self) -> FloatArray:
-        """Return second moments of features and scores, (n_blocks, n_parts, n_labels)."""
+        """Return second moments of features and scores, (..., n_blocks, n_parts, n_labels)."""
         split = 1 + self.n_parts
         sums = self.covariates.gram[:, 0, 1:split]
-        return self.cross[:, 1:split] - sums[:, :, None] * self.score_means[:, None, :]
+        return self.cross[..., 1:split, :] - sums[:, :, None] * self.score_means[..., None, :]
 
     def score_squares(self) -> FloatArray:
-        """Return weighted sums of squares of the scores about their means, (n_blocks, n_labels)."""
-        squares = np.diagonal(self.squares, axis1=1, axis2=2)
-        return np.maximum(squares - self.weight[:, None] * self.score_means**2, 0.0)
+        """Return sums of squares of the scores about their means, (..., n_blocks, n_labels)."""
+        return np.maximum(self.squares - self.weight[:, None] * self.score_means**2, 0.0)
 
 
 def _single_gram(columns: FloatArray) -> FloatArray:

@@ -104,7 +104,7 @@ class Neighbourhood:
         """Return the design that an instance takes: one of a few, or one of its own."""
         if not self._shares(subject):
             return Drawn(partial(self._draw, subject, self.seed(subject)), shared=False)
-        number = 0 if self.is_exact(subject) else int(subject.digest[:8], 16) % N_DESIGNS
+        number = int(subject.digest[:8], 16) % N_DESIGNS if self._orders(subject) else 0
         kernel, n_rows = self.kernel(subject), self.first_rows(subject)
 
         def make() -> Drawn:
@@ -117,7 +117,7 @@ class Neighbourhood:
 
     def order(self, subject: Subject) -> NDArray[np.intp] | None:
         """Return the place in the design of each part, shape (n_active,); None for its own."""
-        if self.is_exact(subject) or not self._shares(subject):
+        if not self._orders(subject):
             return None
         return instance_order(self.sampling.seed, subject.digest, subject.n_active)
 
@@ -131,6 +131,10 @@ class Neighbourhood:
         """Return whether the parts of an instance can stand at any place of a design."""
         alike = subject.owners is None and subject.n_draws in (0, subject.n_active)
         return self.domain.masked and alike
+
+    def _orders(self, subject: Subject) -> bool:
+        """Return whether the parts of an instance stand in an order of its own."""
+        return self._shares(subject) and not self.is_exact(subject)
 
     def _draw(
         self, subject: Subject, seed: np.random.SeedSequence, round_: int
@@ -208,6 +212,7 @@ class Neighbourhood:
             "width": width if self.domain.masked else None,
             "rows": self.first_rows(subject),
             "replicates": self.sampling.replicates,
+            "designs": N_DESIGNS if self._orders(subject) else None,
             "precision": self.sampling.precision,
             "kernel": {
                 "width": kernel.width,

@@ -95,6 +95,10 @@ class Fitting:
             msg = f"penalty must not be negative, got {self.penalty!r}"
             raise DataError(msg)
 
+    def selects(self, n_parts: int) -> bool:
+        """Return whether the surrogate of an instance has fewer parts than the instance."""
+        return self.select != "none" and self.parts < n_parts
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:

@@ -26,12 +26,12 @@ def partial_squares(
         One Gram matrix a replicate.
     fit : LinearFit
         For each block the surrogate to be judged.
-    residuals : ndarray of float64, shape (n_blocks, n_labels)
+    residuals : ndarray of float64, shape (..., n_blocks, n_labels)
         Its residual sums of squares.
 
     Returns
     -------
-    scores, residuals : ndarray of float64, shape (n_blocks, n_labels)
+    scores, residuals : ndarray of float64, shape (..., n_blocks, n_labels)
         Weighted sums of squares: of the scores about the mean, and of the residuals, both after a
         regression on the nuisance columns of the same block (Frisch-Waugh-Lovell).
 
@@ -40,14 +40,14 @@ def partial_squares(
     Anderson-Sprecher, "Model comparisons and R²", The American Statistician 48, 1994, for the
     partial R².
     """
-    split, whitened = 1 + blocks.n_parts, blocks.covariates.whitened
-    beta = np.concatenate([fit.intercepts[:, :, None], fit.weights], axis=2)
-    known = whitened @ blocks.cross[:, split:]
-    unseen = known - blocks.covariates.explained @ np.swapaxes(beta, 1, 2)
-    constant = blocks.covariates.explained[:, :, :1]
+    split, covariates = 1 + blocks.n_parts, blocks.covariates
+    beta = np.concatenate([fit.intercepts[..., None], fit.weights], axis=-1)
+    known = covariates.whitened @ blocks.cross[..., split:, :]
+    unseen = known - covariates.explained @ np.swapaxes(beta, -1, -2)
+    constant = covariates.explained[:, :, :1]
     # Net of the nuisance columns: the weight, the sum of the scores, and their squares.
     weight = blocks.weight - (constant**2).sum(axis=(1, 2))
-    sums = blocks.cross[:, 0] - (constant * known).sum(axis=1)
-    squares = np.diagonal(blocks.squares, axis1=1, axis2=2) - (known**2).sum(axis=1)
+    sums = blocks.cross[..., 0, :] - (constant * known).sum(axis=-2)
+    squares = blocks.squares - (known**2).sum(axis=-2)
     scores = np.maximum(squares - sums**2 / weight[:, None], 0.0)
-    return scores, np.maximum(residuals - (unseen**2).sum(axis=1), 0.0)
+    return scores, np.maximum(residuals - (unseen**2).sum(axis=-2), 0.0)

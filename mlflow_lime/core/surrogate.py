@@ -32,8 +32,9 @@ class LinearFit:
 
     Attributes
     ----------
-    intercepts : ndarray of float64, shape (n_blocks, n_labels)
-    weights : ndarray of float64, shape (n_blocks, n_labels, n_parts)
+    intercepts : ndarray of float64, shape (..., n_blocks, n_labels)
+    weights : ndarray of float64, shape (..., n_blocks, n_labels, n_parts)
+        Where the moments are those of several instances, first the instance.
     """
 
     intercepts: FloatArray
@@ -74,14 +75,14 @@ def fit_ridge(
         solved = np.swapaxes(factors, 1, 2) @ (factors @ cross)
     else:
         solved = _solve(moments, cross, penalty, absolute, support)
-    fitted = np.swapaxes(solved, 1, 2)
+    fitted = np.swapaxes(solved, -1, -2)
     weights: FloatArray = fitted
     if support is not None:
-        weights = np.zeros((*fitted.shape[:2], moments.n_parts))
-        weights[:, :, support] = fitted
+        weights = np.zeros((*fitted.shape[:-1], moments.n_parts))
+        weights[..., support] = fitted
     sums = moments.covariates.gram[:, 0, 1 : 1 + moments.n_parts]
     means = sums / moments.weight[:, None]
-    intercepts: FloatArray = moments.score_means - (weights @ means[:, :, None])[:, :, 0]
+    intercepts: FloatArray = moments.score_means - (weights @ means[:, :, None])[..., 0]
     return LinearFit(intercepts, weights)
 
 
@@ -96,27 +97,29 @@ def _solve(
     features = moments.covariates.centred
     if support is not None:
         features = features[:, support[:, None], support[None, :]]
-        cross = cross[:, support]
+        cross = cross[..., support, :]
     alpha = np.full(len(features), penalty) if absolute else penalty * moments.weight
     features = features + alpha[:, None, None] * np.eye(features.shape[1])
     try:
         if features.shape[1] < MANY_COLUMNS:
             return np.asarray(np.linalg.solve(features, cross), dtype=np.float64)
-        pairs = zip(features, cross, strict=True)
-        factors = [(cho_factor(a, lower=True, check_finite=False), b) for a, b in pairs]
-        return np.array([cho_solve(factor, b, check_finite=False) for factor, b in factors])
+        solved = np.empty_like(cross)
+        for i, matrix in enumerate(features):
+            factor = cho_factor(matrix, lower=True, check_finite=False)
+            for place in np.ndindex(cross.shape[:-3]):
+                solved[*place, i] = cho_solve(factor, cross[*place, i], check_finite=False)
+        return solved
     except np.linalg.LinAlgError:
         return np.asarray(np.linalg.pinv(features, hermitian=True) @ cross, dtype=np.float64)
 
 
 def residual_squares(moments: Moments, fit: LinearFit) -> FloatArray:
-    """Return weighted residual sums of squares of a fit on moments, shape (n_blocks, n_labels)."""
+    """Return weighted residual sums of squares of a fit, shape (..., n_blocks, n_labels)."""
     plain = moments.plain()
-    squares = np.diagonal(plain.squares, axis1=1, axis2=2)
-    beta = np.concatenate([fit.intercepts[:, :, None], fit.weights], axis=2)
-    linear = (beta * np.swapaxes(plain.cross, 1, 2)).sum(axis=2)
-    quadratic = ((beta @ plain.covariates.gram) * beta).sum(axis=2)
-    return np.asarray(np.maximum(squares - 2.0 * linear + quadratic, 0.0))
+    beta = np.ascontiguousarray(np.concatenate([fit.intercepts[..., None], fit.weights], axis=-1))
+    linear = (beta * np.ascontiguousarray(np.swapaxes(plain.cross, -1, -2))).sum(axis=-1)
+    quadratic = ((beta @ plain.covariates.gram) * beta).sum(axis=-1)
+    return np.asarray(np.maximum(plain.squares - 2.0 * linear + quadratic, 0.0))
 
 
 def jackknife(

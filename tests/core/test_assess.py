@@ -30,7 +30,7 @@ def sample_of(seed=0, *, n_replicates=4, n_rows=60, n_parts=4, n_outputs=2, bloc
 
 def results(sample, options=None, mode="regression", n_outputs=2):
     n_parts = sample.rows[0][0].n_parts
-    fits = fit_surrogates(sample, np.ones(n_parts), options or Fitting(penalty=0.0))
+    (fits,) = fit_surrogates([sample], [np.ones(n_parts)], options or Fitting(penalty=0.0))
     labels = [(k, k, str(k)) for k in range(n_outputs)]
     at = np.zeros(n_outputs)
     return fits, assess(sample, fits, scores=at, mode=mode, labels=labels, confidence=0.95)
