@@ -188,7 +188,7 @@ def test_medoids_over_explanations_of_real_models(real):
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_submodular_beats_random_picks_of_real_explanations_on_20_draws(real):
+def test_submodular_beats_nine_of_ten_random_picks_of_real_explanations(real):
     frame, replies = real
     material = Material(frame, Wish(target="target"), replies)
     rows = material.small_pool
@@ -201,9 +201,10 @@ def test_submodular_beats_random_picks_of_real_explanations_on_20_draws(real):
     assert len(set(picked)) == 3
     found = covered(np.searchsorted(rows, picked))
     random = np.random.default_rng(0)
-    draws = [covered(random.choice(len(rows), 3, replace=False)) for _ in range(20)]
-    assert found >= max(draws)
-    assert found > np.mean(draws)
+    draws = [covered(random.choice(len(rows), 3, replace=False)) for _ in range(200)]
+    # Greedy choice need not find the best three.
+    assert found >= np.quantile(draws, 0.9)
+    assert found >= (1 - 1 / np.e) * max(draws)
 
 
 def test_the_boundary_of_a_linear_model_is_where_its_score_is_nearest_zero():
