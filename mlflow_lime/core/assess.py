@@ -95,6 +95,7 @@ class Sample:
                 self._first.append(own)
         if self.shuffled is not None:
             self.shuffled.add(replicate, rows, shifted[:, self.shuffled.output])
+        rows.release()
         self.rows[replicate].append(rows)
         self.scores[replicate].append(scores)
 

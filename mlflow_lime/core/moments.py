@@ -76,10 +76,13 @@ class Rows:
         """
         found: FloatArray | None = self.__dict__.get("_columns")
         if found is None:
-            found = self._columns_of()
-            if self.kept:
-                self.__dict__["_columns"] = found
+            found = self.__dict__["_columns"] = self._columns_of()
         return found
+
+    def release(self) -> None:
+        """Forget what is made anew from the features, unless the rows are kept."""
+        if not self.kept:
+            self.__dict__.pop("_columns", None)
 
     def covariates(self) -> Covariates:
         """Return the Gram matrix of the columns, as a stack of one."""
