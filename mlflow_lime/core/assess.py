@@ -1,19 +1,19 @@
 """From the predicted rows of one instance to its explanation: fits, intervals, fidelity."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_lime.core.covariates import MANY_COLUMNS, Covariates
+from mlflow_lime.core.covariates import MANY_COLUMNS
 from mlflow_lime.core.explanation import LabelExplanation
-from mlflow_lime.core.moments import Moments, Rows
+from mlflow_lime.core.moments import Moments
 from mlflow_lime.core.options import Fitting
 from mlflow_lime.core.partial import partial_squares
-from mlflow_lime.core.shuffled import Shuffled
+from mlflow_lime.core.sample import Sample, concatenated
 from mlflow_lime.core.surrogate import (
     LinearFit,
     fit_ridge,
@@ -23,7 +23,7 @@ from mlflow_lime.core.surrogate import (
 )
 from mlflow_lime.errors import DataError
 
-__all__ = ["Fits", "Sample", "assess", "fit_surrogates", "permuted_r2"]
+__all__ = ["Fits", "assess", "fit_surrogates", "permuted_r2"]
 
 FloatArray = NDArray[np.float64]
 
@@ -34,120 +34,6 @@ ROUNDING = 1e-10
 """Share of the variance up to which what is left of it is rounding."""
 FLAT_PROBABILITY = 1e-3
 FLAT_RELATIVE = 1e-9
-
-
-@dataclass(slots=True)
-class Sample:
-    """What was predicted so far around one instance, by replicate.
-
-    Attributes
-    ----------
-    n_replicates : int
-    offset : ndarray of float64, shape (n_outputs,)
-        Taken from the scores before they go into the moments, so that large scores that hardly
-        differ lose no digits: the scores of the instance.
-    shuffled : Shuffled or None
-        What a surrogate of shuffled scores is fitted to, where that was asked for.
-    order : ndarray of intp, shape (n_parts,), optional
-        Column of the features in which each part of the instance stands; their own by default.
-    known : callable, optional
-        From the number of blocks in each replicate to the covariates of the replicates, where
-        other instances have the same rows; otherwise they are added up here.
-    rows : list of list of Rows
-    scores : list of list of ndarray of float64, each shape (n_rows, n_outputs)
-    """
-
-    n_replicates: int
-    offset: FloatArray
-    shuffled: Shuffled | None = None
-    order: NDArray[np.intp] | None = None
-    known: Callable[[int], Covariates] | None = None
-    rows: list[list[Rows]] = field(init=False)
-    scores: list[list[FloatArray]] = field(init=False)
-    _moments: Moments | None = field(init=False, default=None)
-    _first: list[Covariates] = field(init=False, default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.rows = [[] for _ in range(self.n_replicates)]
-        self.scores = [[] for _ in range(self.n_replicates)]
-
-    def add(self, replicate: int, rows: Rows, scores: FloatArray) -> None:
-        """Add the rows of one block to a replicate.
-
-        Parameters
-        ----------
-        replicate : int
-        rows : Rows
-        scores : ndarray of float64, shape (n_rows, n_outputs)
-        """
-        shifted = scores - self.offset
-        cross, squares = rows.products(shifted)
-        if self._moments is None:
-            self._moments = self._empty(rows, scores.shape[1])
-        self._moments.cross[replicate] += cross
-        self._moments.squares[replicate] += squares
-        if self.known is None:
-            own, sums = rows.covariates(), self._moments.covariates
-            sums.gram[replicate] += own.gram[0]
-            # Anew, without what an earlier round remembered of it.
-            self._moments = replace(self._moments, covariates=replace(sums))
-            if self.shuffled is not None and not self.rows[replicate]:
-                self._first.append(own)
-        if self.shuffled is not None:
-            self.shuffled.add(replicate, rows, shifted[:, self.shuffled.output])
-        rows.release()
-        self.rows[replicate].append(rows)
-        self.scores[replicate].append(scores)
-
-    def _empty(self, rows: Rows, n_outputs: int) -> Moments:
-        n, p = self.n_replicates, rows.n_columns
-        size = 0 if self.known else p
-        empty = Covariates(np.zeros((n, size, size)), rows.n_parts, rows.n_nuisance)
-        return Moments(empty, np.zeros((n, p, n_outputs)), np.zeros((n, n_outputs)))
-
-    def emptied(self) -> "Sample":
-        """Return a sample of the same kind without rows."""
-        shuffled = self.shuffled
-        fresh = None if shuffled is None else Shuffled(shuffled.seed, shuffled.output)
-        return Sample(self.n_replicates, self.offset, fresh, self.order, self.known)
-
-    def moments(self) -> Moments:
-        """Return the moments of all replicates, stacked."""
-        if self._moments is None:
-            msg = "there are no rows to fit a surrogate to"
-            raise DataError(msg)
-        if self.known is None:
-            return self._moments
-        return replace(self._moments, covariates=self.known(len(self.rows[0])))
-
-    def shuffled_moments(self) -> Moments:
-        """Return the moments of the shuffled scores, stacked; where there are such scores."""
-        if self.shuffled is None:
-            msg = "there are no shuffled scores"
-            raise DataError(msg)
-        first = Covariates.stack(self._first) if self.known is None else self.known(1)
-        return self.shuffled.moments(first)
-
-    def joined(self, replicate: int) -> tuple[NDArray[Any], FloatArray, FloatArray]:
-        """Return the features, scores, and weights of a replicate."""
-        return (
-            np.concatenate([rows.features for rows in self.rows[replicate]]),
-            np.concatenate(self.scores[replicate]),
-            self.weights(replicate),
-        )
-
-    def weights(self, replicate: int) -> FloatArray:
-        """Return the kernel weights of a replicate, shape (n_rows,)."""
-        return _concatenated([rows.weights for rows in self.rows[replicate]])
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of all replicates."""
-        return sum(len(block) for blocks in self.scores for block in blocks)
-
-    def all_weights(self) -> FloatArray:
-        """Return the kernel weights of all rows, shape (n_rows,)."""
-        return np.concatenate([self.weights(r) for r in range(self.n_replicates)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,7 +133,7 @@ def _fit_linear(
                 at_instance=intercepts[0] + weights[0] @ origin,
                 squared_error=residuals[i].sum(axis=0),
                 held_out=[
-                    _concatenated([one.predicted(start + sample.offset, slopes) for one in rows])
+                    concatenated([one.predicted(start + sample.offset, slopes) for one in rows])
                     for rows, start, slopes in unseen
                 ],
                 partial_r2=None if partial is None else partial[i],
@@ -481,14 +367,10 @@ def _decision_agreement(sample: Sample, fits: Fits, mode: str) -> float:
     agreed = total = 0.0
     for r, predicted in enumerate(fits.held_out):
         kernel = sample.weights(r)
-        same = _decisions(_concatenated(sample.scores[r])) == _decisions(predicted)
+        same = _decisions(concatenated(sample.scores[r])) == _decisions(predicted)
         agreed += float(kernel @ same)
         total += float(kernel.sum())
     return agreed / total
-
-
-def _concatenated(blocks: list[FloatArray]) -> FloatArray:
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _decisions(scores: FloatArray) -> NDArray[Any]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mlflow_lime.core.assess import Fits, Sample, assess, fit_surrogates, permuted_r2
+from mlflow_lime.core.assess import Fits, assess, fit_surrogates, permuted_r2
 from mlflow_lime.core.domain import Domain, Subject
-from mlflow_lime.core.drawn import Drawn, DrawnBlock
+from mlflow_lime.core.drawn import DrawnBlock
 from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
 from mlflow_lime.core.kernel import effective_share
 from mlflow_lime.core.labels import LabelRule, choose_labels, one_rule_each, require_mode
@@ -21,7 +21,9 @@ from mlflow_lime.core.neighbourhood import Neighbourhood
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
 from mlflow_lime.core.pool import Pool, predict_draws
 from mlflow_lime.core.predict import Predict, Predictor
+from mlflow_lime.core.sample import Sample
 from mlflow_lime.core.shuffled import Shuffled
+from mlflow_lime.core.task import Task, failure, nothing_varies, out_of_time
 from mlflow_lime.errors import DataError, MlflowLimeError, ModelError
 
 __all__ = ["Explainer", "Outcome"]
@@ -34,21 +36,6 @@ ORIGINALS = 1024
 
 FITTED_OUTPUTS = 32
 """Up to this many outputs are all fitted, so that whole decisions can be compared."""
-
-
-@dataclass(slots=True, eq=False)
-class Task:
-    """An instance on its way: what was predicted so far, and what comes next."""
-
-    subject: Subject
-    scores: FloatArray
-    outputs: list[int]
-    labels: list[tuple[int, int, str]]
-    exact: bool
-    sample: Sample
-    drawn: Drawn
-    round: int = 0
-    rows_predicted: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -206,7 +193,7 @@ class Explainer:
             if isinstance(begun, FailedExplanation):
                 yield subject, begun
             elif subject.n_active == 0:
-                yield subject, self._nothing_varies(begun)
+                yield subject, nothing_varies(subject)
             else:
                 # Those that take the same design come together, while it is at hand.
                 tasks.setdefault(id(begun.drawn), []).append(begun)
@@ -214,7 +201,8 @@ class Explainer:
         while waiting:
             if self._out_of_time():
                 for task in waiting:
-                    yield task.subject, self._last(task) if task.round else self._stopped(task)
+                    late = out_of_time(task.subject, self.budget.seconds)
+                    yield task.subject, self._last(task) if task.round else late
                 return
             yield from self._advance(waiting)
 
@@ -229,7 +217,7 @@ class Explainer:
             try:
                 blocks = task.drawn.round(task.round)
             except MlflowLimeError as error:
-                yield task.subject, _failure(task.subject, error)
+                yield task.subject, failure(task.subject, error)
                 continue
             tasks.append(task)
             owners += ((task, drawn) for drawn in blocks)
@@ -252,7 +240,7 @@ class Explainer:
         outcomes = self._outcomes([task for task in tasks if id(task) not in failed])
         for task in tasks:
             if id(task) in failed:
-                yield task.subject, _failure(task.subject, failed[id(task)])
+                yield task.subject, failure(task.subject, failed[id(task)])
                 continue
             outcome = outcomes[id(task)]
             limited = waiting if self.budget.rows is not None else ()
@@ -279,7 +267,7 @@ class Explainer:
             try:
                 fits = fit_surrogates(samples, origins, self.fitting)
             except MlflowLimeError as error:
-                outcomes |= {id(task): _failure(task.subject, error) for task in group}
+                outcomes |= {id(task): failure(task.subject, error) for task in group}
             else:
                 pairs = zip(group, fits, strict=True)
                 outcomes |= {id(task): self._finish(task, fit) for task, fit in pairs}
@@ -331,7 +319,7 @@ class Explainer:
             if isinstance(begun, FailedExplanation):
                 yield subject, begun
             elif subject.n_active == 0:
-                yield subject, self._nothing_varies(begun)
+                yield subject, nothing_varies(subject)
             else:
                 pending.append(begun)
         round_ = 0
@@ -385,12 +373,12 @@ class Explainer:
             raise errors[0]
         for subject, rule, scores in zip(subjects, rules, found, strict=True):
             if isinstance(scores, MlflowLimeError):
-                yield subject, _failure(subject, scores)
+                yield subject, failure(subject, scores)
                 continue
             try:
                 yield subject, self._task(subject, rule, scores)
             except MlflowLimeError as error:
-                yield subject, _failure(subject, error)
+                yield subject, failure(subject, error)
 
     def _score_originals(self, subjects: Sequence[Subject]) -> list[FloatArray | MlflowLimeError]:
         try:
@@ -507,22 +495,3 @@ class Explainer:
             "confidence": self.fitting.confidence,
             "regressor": getattr(self.fitting.regressor, "__qualname__", None),
         }
-
-    def _nothing_varies(self, task: Task) -> FailedExplanation:
-        return FailedExplanation(
-            key=task.subject.key,
-            reason="no part of this instance can be varied: " + "; ".join(task.subject.notes[:3]),
-            kind="DataError",
-        )
-
-    def _stopped(self, task: Task) -> FailedExplanation:
-        return FailedExplanation(
-            key=task.subject.key,
-            reason=f"the time budget of {self.budget.seconds} seconds was spent before this "
-            "instance was explained; raise it or explain fewer instances",
-            kind="BudgetSpent",
-        )
-
-
-def _failure(subject: Subject, error: MlflowLimeError) -> FailedExplanation:
-    return FailedExplanation(key=subject.key, reason=str(error), kind=type(error).__name__)

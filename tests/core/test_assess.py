@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
-from mlflow_lime.core.assess import Sample, assess, fit_surrogates
+from mlflow_lime.core.assess import assess, fit_surrogates
 from mlflow_lime.core.moments import Rows
 from mlflow_lime.core.options import Fitting
+from mlflow_lime.core.sample import Sample
 from mlflow_lime.errors import DataError
 
 
