@@ -23,7 +23,7 @@ from mlflow_lime.core.pool import Pool, predict_draws
 from mlflow_lime.core.predict import Predict, Predictor
 from mlflow_lime.core.sample import Sample
 from mlflow_lime.core.shuffled import Shuffled
-from mlflow_lime.core.task import Task, failure, nothing_varies, out_of_time
+from mlflow_lime.core.task import Task, by_design, failure, nothing_varies, out_of_time
 from mlflow_lime.errors import DataError, MlflowLimeError, ModelError
 
 __all__ = ["Explainer", "Outcome"]
@@ -188,16 +188,16 @@ class Explainer:
     def _own(
         self, subjects: Sequence[Subject], rules: Sequence[LabelRule]
     ) -> Iterator[tuple[Subject, Outcome]]:
-        tasks: dict[int, list[Task]] = {}
+        begun_tasks: list[Task] = []
         for subject, begun in self._begin(subjects, rules):
             if isinstance(begun, FailedExplanation):
                 yield subject, begun
             elif subject.n_active == 0:
                 yield subject, nothing_varies(subject)
             else:
-                # Those that take the same design come together, while it is at hand.
-                tasks.setdefault(id(begun.drawn), []).append(begun)
-        waiting = deque(task for group in tasks.values() for task in group)
+                begun_tasks.append(begun)
+        waiting = by_design(begun_tasks)
+        del begun_tasks  # each is let go once it is finished
         while waiting:
             if self._out_of_time():
                 for task in waiting:
@@ -279,11 +279,8 @@ class Explainer:
             return id(task.drawn), task.round, len(task.outputs)
         return id(task)
 
-    def _outcome(self, task: Task) -> Outcome:
-        return self._outcomes([task])[id(task)]
-
     def _last(self, task: Task) -> Outcome:
-        return self._checked(task, self._outcome(task))
+        return self._checked(task, self._outcomes([task])[id(task)])
 
     def _checked(self, task: Task, outcome: Outcome) -> Outcome:
         """Add to a finished explanation what a surrogate of shuffled scores explains."""

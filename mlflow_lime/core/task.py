@@ -1,5 +1,7 @@
 """An instance on its way through a job, and how it can end without an explanation."""
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,7 @@ from mlflow_lime.core.explanation import FailedExplanation
 from mlflow_lime.core.sample import Sample
 from mlflow_lime.errors import MlflowLimeError
 
-__all__ = ["Task", "failure", "nothing_varies", "out_of_time"]
+__all__ = ["Task", "by_design", "failure", "nothing_varies", "out_of_time"]
 
 FloatArray = NDArray[np.float64]
 
@@ -50,6 +52,14 @@ class Task:
     drawn: Drawn
     round: int = 0
     rows_predicted: int = 0
+
+
+def by_design(tasks: Sequence[Task]) -> deque[Task]:
+    """Return a queue in which those that take the same design follow each other."""
+    groups: dict[int, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(id(task.drawn), []).append(task)
+    return deque(task for group in groups.values() for task in group)
 
 
 def failure(subject: Subject, error: MlflowLimeError) -> FailedExplanation:
