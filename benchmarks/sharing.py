@@ -1,10 +1,10 @@
 """What it does to errors that instances share a few designs.
 
-Instances are explained under many seeds, with a design for each instance, one for all, and as many
-as explainers use, in each of which an instance's parts stand in an order of its own. Printed are
-variances over seeds, of the ten heaviest parts: of a weight, and of its mean over instances, both
-relative to those of designs of their own; and how often the interval of a weight covers its mean
-over all seeds.
+Instances are explained under many seeds: with a design for each instance; with one for all, in one
+order of the parts, and in an order for each instance; and with as many as explainers use. Printed
+are variances over seeds, of the ten heaviest parts, relative to those of designs of their own: of a
+weight, of its mean over instances, and of the mean of its size; and how often the interval of a
+weight covers its mean over all seeds.
 
 Run ``OMP_NUM_THREADS=1 python benchmarks/sharing.py [--quick]``.
 """
@@ -34,13 +34,24 @@ def explained(work: Workload, instances: Any, n_rows: int, n_seeds: int) -> tupl
     return weights, low, high
 
 
+def one_order(seed: int, digest: str, n_parts: int) -> Any:
+    """Return the same order for every instance."""
+    return np.arange(n_parts)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer seeds")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     n_instances, n_rows, n_seeds = 200, 512, 20 if options.quick else 80
-    shared = neighbourhood.N_DESIGNS
+    shared, own_order = neighbourhood.N_DESIGNS, neighbourhood.instance_order
+    kinds = {
+        "own": (OWN, own_order),
+        "1, one order": (1, one_order),
+        "1": (1, own_order),
+        str(shared): (shared, own_order),
+    }
     print(f"{n_instances} instances of {n_rows} rows, {n_seeds} seeds")
     head = ("designs", "one weight", "mean weight", "mean size", "coverage")
     print(f"{'':18s}" + "".join(f"{word:>13s}" for word in head))
@@ -48,8 +59,9 @@ def main() -> None:
         work = workload(data, model)
         instances = np.concatenate([work.rows, work.train])[:n_instances]
         units: tuple[float, ...] = ()
-        for n_designs in (OWN, 1, shared):
+        for name, (n_designs, order) in kinds.items():
             neighbourhood.N_DESIGNS = n_designs  # type: ignore[misc]
+            neighbourhood.instance_order = order
             weights, low, high = explained(work, instances, n_rows, n_seeds)
             heavy = np.argsort(-np.abs(weights).mean(axis=(0, 1)))[:TOP]
             truth = weights.mean(axis=0)
@@ -61,13 +73,11 @@ def main() -> None:
             units = units or variances
             one, mean, size = (a / b for a, b in zip(variances, units, strict=True))
             covered = ((low <= truth) & (truth <= high))[:, :, heavy].mean()
-            name = "own" if n_designs == OWN else str(n_designs)
             print(
                 f"{data + ' ' + model:18s}{name:>13s}{one:13.2f}{mean:13.2f}{size:13.2f}"
                 f"{covered:13.3f}",
                 flush=True,
             )
-    neighbourhood.N_DESIGNS = shared  # type: ignore[misc]
 
 
 if __name__ == "__main__":
