@@ -1,7 +1,7 @@
 """Which rows are drawn around an instance, round by round, and how they count."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -109,7 +109,10 @@ class Neighbourhood:
 
         def make() -> Drawn:
             seed = design_seed(self.sampling.seed, number)
-            return Drawn(partial(self._draw, subject, seed), shared=True)
+            # What a design is drawn from holds nothing of the instance that came first.
+            around = Neighbourhood(self.domain, replace(self.sampling, rows=n_rows))
+            bare = replace(subject, parts=(), names=(), content=None, notes=(), shown=(), facts={})
+            return Drawn(partial(around._draw, bare, seed), shared=True)
 
         return self.remembered.get(
             (subject.n_active, subject.n_draws, n_rows, kernel, number), make

@@ -150,6 +150,14 @@ def test_instances_of_the_same_design_have_their_parts_at_other_places(table):
     assert len({tuple(around.order(subject)) for subject in subjects}) > 30
 
 
+def test_designs_that_are_remembered_hold_no_instance(table):
+    explainer, _ = explained(table, 40)
+    for design in explainer.neighbourhood.remembered.designs.values():
+        subject, _ = design.draw.args
+        assert subject.content is None
+        assert (subject.parts, subject.shown, subject.n_active) == ((), (), 6)
+
+
 def test_errors_of_instances_that_share_a_design_hardly_go_together(table, monkeypatch):
     """The mean over instances is about as precise as with designs of their own."""
     monkeypatch.setattr("mlflow_lime.core.neighbourhood.N_DESIGNS", 1)
