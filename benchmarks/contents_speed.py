@@ -29,7 +29,7 @@ from workloads import once, verdict
 
 from mlflow_lime.explainers import ImageExplainer, TextExplainer
 
-TEXT_ROWS, IMAGE_ROWS = 5000, 1000
+N_ROWS = 5000
 HEAD = ["case", "clock", "ours ms", "predict ms", "total / predict", "target", "lime / ours", ""]
 
 
@@ -89,14 +89,14 @@ def text_case(name: str, model: Any, texts: list[str], repeats: int) -> list[lis
     from lime.lime_text import LimeTextExplainer
 
     timed = Timed(model.predict_proba)
-    strings = TextExplainer(timed, sampling=once(TEXT_ROWS))
-    sparse = TextExplainer(model.predict_proba, sampling=once(TEXT_ROWS))
+    strings = TextExplainer(timed, sampling=once(N_ROWS))
+    sparse = TextExplainer(model.predict_proba, sampling=once(N_ROWS))
 
     def reference() -> None:
         explainer = LimeTextExplainer(random_state=0)
         for text in texts:
             explainer.explain_instance(
-                text, model.predict_proba, num_features=10, num_samples=TEXT_ROWS
+                text, model.predict_proba, num_features=10, num_samples=N_ROWS
             )
 
     for explainer in (strings, sparse):  # so that the best size of a call is known
@@ -122,18 +122,18 @@ def image_case(size: int, repeats: int, *, floats: bool) -> list[list[str]]:
     from lime.lime_image import LimeImageExplainer
 
     predict, image = Timed(small_cnn()), astronaut(size, floats=floats)
-    explainer = ImageExplainer(predict, sampling=once(IMAGE_ROWS))
+    explainer = ImageExplainer(predict, sampling=once(N_ROWS))
     given = ImageExplainer(
         predict,
         segments=explainer.domain.pin(explainer.domain.subjects(image[None])[0]),
-        sampling=once(IMAGE_ROWS),
+        sampling=once(N_ROWS),
     )
     labels = given.domain.pin(given.domain.subjects(image[None])[0])
 
     def reference(segment: Callable[[Any], Any] | None = None) -> None:
         with contextlib.redirect_stderr(io.StringIO()):
             LimeImageExplainer(random_state=0).explain_instance(
-                image, predict, num_samples=IMAGE_ROWS, top_labels=1, segmentation_fn=segment
+                image, predict, num_samples=N_ROWS, top_labels=1, segmentation_fn=segment
             )
 
     for _ in range(8):
@@ -165,7 +165,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     repeats = 3 if options.quick else 7
     print(machine())
-    print(f"{TEXT_ROWS} rows a text, {IMAGE_ROWS} an image, {repeats} interleaved repeats")
+    print(f"{N_ROWS} rows a text, {N_ROWS} an image, {repeats} interleaved repeats")
     rows = []
     for n_words in (30, 100) if options.quick else (12, 30, 100, 300):
         texts, labels = synthetic_texts(n_words, 200)

@@ -10,12 +10,16 @@ T = TypeVar("T")
 
 FIRST = 25
 """Units of the first tasks, where there are enough."""
-MOST = 1000
+MOST = 2000
 """Units of a task at most: what is lost when a worker dies, and held in memory."""
 SECONDS = 2.0
 """Wall time that a task should take: long against the cost of sending it."""
-ROUNDS = 4
-"""Tasks that each worker should get at least, so that all end at about the same time."""
+ROUNDS = 2
+"""Tasks that each worker should get of what is left, so that all end at about the same time."""
+SMALLEST = 4
+"""How much smaller tasks may become towards the end: sending them costs as much as before."""
+GROWTH = 10
+"""How much larger the next tasks may become at once: a first task may be lucky."""
 
 
 @dataclass(slots=True)
@@ -61,12 +65,11 @@ class Cutter(Generic[T]):
             return self.fixed
         left = len(self.units) - self._start
         share = left / (ROUNDS * self.workers)
-        # Towards the end smaller and smaller, but never so small that sending costs more.
-        return max(1, min(int(self._wish), MOST, max(int(share), int(self._wish / ROUNDS))))
+        most = min(self._wish, MOST)
+        return max(1, int(min(most, max(share, most / SMALLEST))))
 
     def record(self, size: int, seconds: float) -> None:
         """Take note of how long a task of so many units took."""
         if size:
             pace = max(seconds, 1e-6) / size
-            # At most fourfold at once: a first task may be lucky.
-            self._wish = min(max(SECONDS / pace, 1.0), 4 * self._wish)
+            self._wish = min(max(SECONDS / pace, 1.0), GROWTH * self._wish)

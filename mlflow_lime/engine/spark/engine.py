@@ -14,7 +14,7 @@ import pyarrow as pa
 from mlflow_lime.engine.attempts import Attempt, Attempts
 from mlflow_lime.engine.spark.look import check_workers
 from mlflow_lime.engine.spark.session import open_session, slots_of
-from mlflow_lime.engine.spark.workers import ANSWER_SCHEMA, answering
+from mlflow_lime.engine.spark.workers import answer_schema, answering
 from mlflow_lime.engine.work import Failure, Result, Task, Work
 from mlflow_lime.errors import ModelError, shorten
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["Spark"]
+
+_Answers = Future[list[dict[str, Any]]]
 
 _JOBS = 4
 """Jobs that share the slots: while one waits for its slowest task, others go on."""
@@ -82,7 +84,7 @@ class _Job:
     def results(self) -> Iterator[Result]:
         slots = slots_of(self.session)
         most = max(1, slots // _JOBS)  # tasks of a job
-        running: dict[Future[list[Any]], list[Attempt]] = {}
+        running: dict[_Answers, list[Attempt]] = {}
         shared = _shared(self.session, pickle.dumps(self.work))
         do = answering(self.work.name, shared.read, os.getcwd())
         pool = ThreadPoolExecutor(_JOBS * 2, thread_name_prefix="mlflow-lime-spark")
@@ -112,27 +114,29 @@ class _Job:
                 break
         return taken
 
-    def _ask(self, attempts: list[Attempt], do: Callable[..., Any]) -> list[Any]:
+    def _ask(self, attempts: list[Attempt], do: Callable[..., Any]) -> list[dict[str, Any]]:
         self.session.addTag(self.tag)
         numbers = pa.array(range(len(attempts)), pa.int32())
         tasks = pa.array([pickle.dumps(attempt.task) for attempt in attempts], pa.binary())
         # A table of no more rows than there are slots becomes a partition for each row.
         table = pa.table({"number": numbers, "task": tasks})
         frame: DataFrame = self.session.createDataFrame(table)
-        rows: list[Any] = frame.mapInPandas(do, ANSWER_SCHEMA).collect()
+        # As rows of Python's, results would be copied and pickled several times on their way.
+        answers: pa.Table = frame.mapInPandas(do, answer_schema()).toArrow()
+        rows: list[dict[str, Any]] = answers.to_pylist()
         return rows
 
-    def _results_of(self, future: "Future[list[Any]]", attempts: list[Attempt]) -> Iterator[Result]:
+    def _results_of(self, future: _Answers, attempts: list[Attempt]) -> Iterator[Result]:
         try:
             rows = future.result()
         except Exception as error:
             yield from self._given_up(error, attempts)
             return
         for row in rows:
-            if row.kind:
-                raise Failure(row.kind, row.text).error()
-            task = attempts[row.number].task
-            yield Result(task.size, bytes(row.lines).split(b"\n"), row.seconds)
+            if row["kind"]:
+                raise Failure(row["kind"], row["text"]).error()
+            task = attempts[row["number"]].task
+            yield Result(task.size, row["lines"].split(b"\n"), row["seconds"])
 
     def _given_up(self, error: Exception, attempts: list[Attempt]) -> Iterator[Result]:
         """Try the tasks of a job again whose workers died as often as Spark allows."""
@@ -146,7 +150,7 @@ class _Job:
             if result is not None:
                 yield result
 
-    def _cancel(self, running: Mapping["Future[list[Any]]", Any]) -> None:
+    def _cancel(self, running: Mapping[_Answers, Any]) -> None:
         for future in running:
             future.cancel()
         if running:

@@ -4,15 +4,39 @@
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ANSWER_SCHEMA", "LOOK_SCHEMA", "answering", "looking"]
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
 
-ANSWER_SCHEMA = "number int, seconds double, lines binary, kind string, text string"
+__all__ = ["LOOK_SCHEMA", "answer_schema", "answering", "looking"]
+
 LOOK_SCHEMA = "host string, package string, found string"
 
 OnFrames = Callable[[Any], Any]
 """From an iterator of data frames to another, as `mapInPandas` takes it."""
+
+
+def answer_schema() -> "StructType":
+    """Return the columns of answers; as text, Java would parse them with every job."""
+    from pyspark.sql.types import (
+        BinaryType,
+        DoubleType,
+        IntegerType,
+        StringType,
+        StructType,
+    )
+
+    schema = StructType()
+    for name, kind in (
+        ("number", IntegerType()),
+        ("seconds", DoubleType()),
+        ("lines", BinaryType()),
+        ("kind", StringType()),
+        ("text", StringType()),
+    ):
+        schema.add(name, kind)
+    return schema
 
 
 def looking(packages: tuple[str, ...]) -> OnFrames:
