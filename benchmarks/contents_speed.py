@@ -165,7 +165,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     repeats = 3 if options.quick else 7
     print(machine())
-    print(f"{N_ROWS} rows a text, {N_ROWS} an image, {repeats} interleaved repeats")
+    print(f"{N_ROWS} rows a text or an image, {repeats} interleaved repeats")
     rows = []
     for n_words in (30, 100) if options.quick else (12, 30, 100, 300):
         texts, labels = synthetic_texts(n_words, 200)

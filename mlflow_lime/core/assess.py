@@ -122,10 +122,11 @@ def _fit_linear(
     seen = _unseen(fit)
     residuals = residual_squares(blocks, seen)
     partial = _partial_r2(samples[0], blocks, seen, residuals)
+    offsets = np.stack([sample.offset for sample in samples])[:, None, :]
+    betas = np.concatenate([(seen.intercepts + offsets)[..., None], seen.weights], axis=-1)
     fits = []
     for i, (sample, origin) in enumerate(zip(samples, origins, strict=True)):
         intercepts, weights = fit.intercepts[i] + sample.offset, fit.weights[i]
-        unseen = zip(sample.rows, seen.intercepts[i], seen.weights[i], strict=True)
         fits.append(
             Fits(
                 intercepts=intercepts,
@@ -133,8 +134,8 @@ def _fit_linear(
                 at_instance=intercepts[0] + weights[0] @ origin,
                 squared_error=residuals[i].sum(axis=0),
                 held_out=[
-                    concatenated([one.predicted(start + sample.offset, slopes) for one in rows])
-                    for rows, start, slopes in unseen
+                    concatenated([one.predicted(beta) for one in rows])
+                    for rows, beta in zip(sample.rows, betas[i], strict=True)
                 ],
                 partial_r2=None if partial is None else partial[i],
             )
@@ -365,11 +366,14 @@ def _decision_agreement(sample: Sample, fits: Fits, mode: str) -> float:
     if mode != "classification":
         return float("nan")
     agreed = total = 0.0
-    for r, predicted in enumerate(fits.held_out):
-        kernel = sample.weights(r)
-        same = _decisions(concatenated(sample.scores[r])) == _decisions(predicted)
-        agreed += float(kernel @ same)
-        total += float(kernel.sum())
+    for blocks, scores, predicted in zip(sample.rows, sample.scores, fits.held_out, strict=True):
+        same = _decisions(concatenated(scores)) == _decisions(predicted)
+        start = 0
+        for rows in blocks:
+            stop = start + rows.n_rows
+            agreed += rows.weight_of(same[start:stop])
+            total += rows.weight
+            start = stop
     return agreed / total
 
 
@@ -391,5 +395,5 @@ def _stability(weights: FloatArray, fits: FloatArray) -> tuple[float, float]:
     tops = [set(order) for order in orders[:, :k].tolist()]
     pairs = [len(a & b) / len(a | b) for a, b in combinations(tops, 2)]
     heavy = np.argsort(-np.abs(weights), kind="stable")[:k]
-    signs = (np.sign(fits[:, heavy]) == np.sign(weights[heavy])).mean()
-    return sum(pairs) / len(pairs), float(signs)
+    alike = np.sign(fits[:, heavy]) == np.sign(weights[heavy])
+    return sum(pairs) / len(pairs), np.count_nonzero(alike) / alike.size

@@ -50,7 +50,7 @@ class MaskBlock:
         levels = self._drawn.levels[self._rows]
         return self._in_order(levels) if levels.shape[1] else levels
 
-    def look_up(self, values: FloatArray, out: FloatArray) -> None:
+    def look_up(self, values: FloatArray, out: FloatArray, room: FloatArray) -> None:
         """Write the value of every part in every row, of a block with a level for each part.
 
         Parameters
@@ -58,14 +58,17 @@ class MaskBlock:
         values : ndarray of float64, shape (n_parts, LEVELS + 1)
             Of each part: its value at each level, and the one where the part is kept.
         out : ndarray of float64, shape (n_rows, n_parts)
+        room : ndarray of float64, shape (2, at least as many values as either of these)
+            Overwritten. Memory asked for anew would take longer than all that is done here.
         """
         places = self._drawn.places[self._rows]
         if self._order is None:
             np.take(values, places, out=out, mode="clip")
             return
-        drawn = np.empty_like(values)
-        drawn[self._order] = values
-        np.take(np.take(drawn, places, mode="clip"), self._order, axis=1, out=out, mode="clip")
+        drawn, found = room[0, : values.size], room[1, : out.size].reshape(out.shape)
+        drawn.reshape(values.shape)[self._order] = values
+        np.take(drawn, places, out=found, mode="clip")
+        np.take(found, self._order, axis=1, out=out, mode="clip")
 
     def reordered(self, order: IndexArray | None) -> "MaskBlock":
         """Return the same rows with the parts in another order, made only where it is looked at.

@@ -16,6 +16,7 @@ from mlflow_lime.core.drawn import DrawnBlock
 from mlflow_lime.core.explanation import Explanation, FailedExplanation, LabelExplanation
 from mlflow_lime.core.kernel import effective_share
 from mlflow_lime.core.labels import LabelRule, choose_labels, one_rule_each, require_mode
+from mlflow_lime.core.memory import keep_freed_memory
 from mlflow_lime.core.moments import Rows
 from mlflow_lime.core.neighbourhood import Neighbourhood
 from mlflow_lime.core.options import Budget, Fitting, Pooling, Sampling
@@ -94,6 +95,7 @@ class Explainer:
         self.predictor = Predictor(self.predict, self.mode)
         self.neighbourhood = Neighbourhood(self.domain, self.sampling)
         self.pool = Pool(self.predictor, self.pooling, self.domain.call_rows)
+        keep_freed_memory()
 
     def explain(
         self,

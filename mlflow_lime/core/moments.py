@@ -109,24 +109,37 @@ class Rows:
         """
         if not self._alike:
             scores = scores * np.sqrt(self.weights)[:, None]
-        return self.columns() @ scores, np.einsum("ij,ij->j", scores, scores)
+        return self.columns() @ scores, np.einsum("ji,ji->j", scores.T, scores.T)
 
-    def predicted(self, intercepts: FloatArray, weights: FloatArray) -> FloatArray:
+    def predicted(self, beta: FloatArray) -> FloatArray:
         """Return what linear surrogates predict for the rows.
 
         Parameters
         ----------
-        intercepts : ndarray of float64, shape (n_labels,)
-        weights : ndarray of float64, shape (n_labels, n_parts)
+        beta : ndarray of float64, shape (n_labels, 1 + n_parts)
+            Their intercepts, and their weights.
 
         Returns
         -------
         ndarray of float64, shape (n_rows, n_labels)
         """
         if not (self.kept and self._alike):
-            return np.asarray(self.features @ weights.T + intercepts)
-        beta = np.column_stack([intercepts, weights])
+            return np.asarray(self.features @ beta[:, 1:].T + beta[:, 0])
         return (beta @ self.columns()[: 1 + self.n_parts]).T
+
+    def weight_of(self, rows: NDArray[np.bool_]) -> float:
+        """Return how much some of the rows count, chosen by a mask of shape (n_rows,)."""
+        return float(np.count_nonzero(rows)) if self._alike else float(self.weights @ rows)
+
+    @property
+    def weight(self) -> float:
+        """How much all rows count."""
+        return float(self.n_rows) if self._alike else float(self.weights.sum())
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.weights)
 
     @property
     def _alike(self) -> bool:

@@ -182,17 +182,16 @@ def _predict(pool: Pool, domain: Domain, draws: Sequence[Draw]) -> list[Answer]:
             first = None
     started = time.perf_counter()
     if first is None or inverse is None:
-        scores = pool.predictor(inputs, n_rows)
-        asked = np.ones(n_rows, dtype=np.intp)
+        scores, n_asked = pool.predictor(inputs, n_rows), n_rows
     else:
-        scores = pool.predictor(take_rows(inputs, first), len(first))[inverse.reshape(-1)]
-        asked = np.zeros(n_rows, dtype=np.intp)
-        asked[first] = 1
-    pool.size.record(int(asked.sum()), time.perf_counter() - started)
+        n_asked = len(first)
+        scores = pool.predictor(take_rows(inputs, first), n_asked)[inverse.reshape(-1)]
+    pool.size.record(n_asked, time.perf_counter() - started)
     answers, start = [], 0
     for size in sizes:
         stop = start + size
-        answers.append(Answer(scores[start:stop], int(asked[start:stop].sum())))
+        own = size if first is None else int(((first >= start) & (first < stop)).sum())
+        answers.append(Answer(scores[start:stop], own))
         start = stop
     return answers
 

@@ -18,7 +18,8 @@ __all__ = ["Counter", "Predict", "Predictor", "as_scores", "take_rows", "trim"]
 Predict = Callable[[Any], Any]
 """A function from model inputs to scores: (n, k) probabilities, or n values."""
 
-_DROPPED = np.int64(20)
+_DROPPED = 20
+_HALF, _KEPT = np.int64(1 << (_DROPPED - 1)), np.int64(-1 << _DROPPED)
 
 
 def as_scores(
@@ -86,6 +87,8 @@ def as_scores(
 def _numbers(raw: object, mode: str) -> NDArray[np.float64]:
     if isinstance(raw, (pd.DataFrame, pd.Series)):
         raw = raw.to_numpy()
+    if isinstance(raw, np.ndarray) and raw.dtype.kind == "f":
+        return raw.astype(np.float64, copy=False)
     try:
         array = np.asarray(raw.toarray() if hasattr(raw, "toarray") else raw)
     except ValueError as error:
@@ -136,8 +139,7 @@ def trim(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     that out of the explanation, so that an instance gets the same bits alone and in company.
     """
     bits = np.ascontiguousarray(scores).view(np.int64)
-    half = np.int64(1) << (_DROPPED - np.int64(1))
-    return (((bits + half) >> _DROPPED) << _DROPPED).view(np.float64)
+    return ((bits + _HALF) & _KEPT).view(np.float64)
 
 
 @dataclass(slots=True)

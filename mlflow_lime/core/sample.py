@@ -61,7 +61,8 @@ class Sample:
         rows : Rows
         scores : ndarray of float64, shape (n_rows, n_outputs)
         """
-        shifted = scores - self.offset
+        # Labels one after the other: sums over rows are several times faster along memory.
+        shifted = np.subtract(scores.T, self.offset[:, None], order="C").T
         cross, squares = rows.products(shifted)
         if self._moments is None:
             self._moments = self._empty(rows, scores.shape[1])

@@ -58,7 +58,7 @@ def test_values_are_looked_up_by_part_and_level(seed, reordered):
     block = block.reordered(rng.permutation(5) if reordered else None).part(3, 17)
     values = rng.normal(size=(5, LEVELS + 1))
     found = np.empty((14, 5))
-    block.look_up(values, found)
+    block.look_up(values, found, np.empty((2, values.size)))
     for j in range(5):
         absent = values[j, block.levels[:, j]]
         assert np.array_equal(found[:, j], np.where(block.masks[:, j] == 1, values[j, -1], absent))

@@ -155,7 +155,9 @@ def test_rows_that_are_kept_give_the_same_again_and_again(seed, weighted, n_nuis
         for first, second in zip(once.products(y), kept.products(y), strict=True):
             assert np.array_equal(first, second)
         assert np.array_equal(once.covariates().gram, kept.covariates().gram)
-    start, weights = np.array([1.0, -2.0]), np.arange(8.0).reshape(2, 4)
-    expected = z @ weights.T + start
-    assert np.allclose(once.predicted(start, weights), expected)
-    assert np.allclose(kept.predicted(start, weights), expected)
+    beta = np.array([[1.0, 0.0, 1.0, 2.0, 3.0], [-2.0, 4.0, 5.0, 6.0, 7.0]])
+    expected = z @ beta[:, 1:].T + beta[:, 0]
+    assert np.allclose(once.predicted(beta), expected)
+    assert np.allclose(kept.predicted(beta), expected)
+    assert once.weight == pytest.approx(w.sum())
+    assert once.weight_of(z[:, 0] > 0) == pytest.approx(w[z[:, 0] > 0].sum())

@@ -123,18 +123,20 @@ class MaskedTable:
         # After the levels of each column comes the instance's own value.
         values = np.empty((n_columns, LEVELS + 1))
         values[:, :LEVELS] = table.levels
+        most = n_columns * max(len(block.weights) for _, block in draws)
+        room = np.empty((2, max(most, values.size)))
         single = n_columns == len(table.parts) and self.correlation is None
         start = 0
         for subject, block in draws:
             stop = start + len(block.weights)
             values[:, LEVELS] = np.asarray(subject.content.numbers)
             if single and subject.n_draws == n_columns:
-                block.look_up(values, matrix[start:stop])
+                block.look_up(values, matrix[start:stop], room)
             else:
                 masks, levels = self._full(subject, block)
                 each = table.part_of_column
                 whole = MaskBlock(masks[:, each], levels[:, each], block.weights)
-                whole.look_up(values, matrix[start:stop])
+                whole.look_up(values, matrix[start:stop], room)
             start = stop
         return matrix
 
