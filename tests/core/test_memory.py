@@ -8,17 +8,19 @@ import pytest
 
 FAULTS = """
 import resource
+import sys
 import numpy as np
 from mlflow_lime.core.memory import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(20):
-        np.empty(2**20).fill(1.0)
+        blocks = [np.zeros(2**19) + 1.0 for _ in range(4)]
+        del blocks
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-np.empty(2**19).fill(1.0)
-keep_freed_memory()
+if sys.argv[1] == "keep":
+    keep_freed_memory()
 faults()
 print(faults())
 """
@@ -26,5 +28,10 @@ print(faults())
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators do not learn")
 def test_memory_is_not_asked_for_again_and_again():
-    ran = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
-    assert int(ran.stdout) < 500, "20 blocks of 8 MiB are 40,960 pages"
+    asked = [
+        int(subprocess.check_output([sys.executable, "-c", FAULTS, choice], text=True))
+        for choice in ("keep", "as usual")
+    ]
+    if asked[1] < 10_000:
+        pytest.skip("this system's C library was told to keep memory anyway")
+    assert asked[0] < asked[1] / 10, f"pages asked for: {asked}"
