@@ -31,10 +31,20 @@ class MaskBlock:
         background values replaces an absent part.
     weights : ndarray of float64, shape (n_rows,)
         Law over proposal: ones, except where all masks are enumerated.
+    distinct : bool, default False
+        Whether it is known that no mask occurs twice.
     """
 
-    def __init__(self, masks: MaskArray, levels: LevelArray, weights: FloatArray) -> None:
+    def __init__(
+        self,
+        masks: MaskArray,
+        levels: LevelArray,
+        weights: FloatArray,
+        *,
+        distinct: bool = False,
+    ) -> None:
         self.weights = weights
+        self.distinct = distinct
         self._drawn = _Drawn(masks, levels)
         self._rows = slice(None)
         self._order: IndexArray | None = None
@@ -81,7 +91,8 @@ class MaskBlock:
         if order is None:
             return self
         view = MaskBlock.__new__(MaskBlock)
-        view.weights, view._drawn, view._rows = self.weights, self._drawn, self._rows
+        view.weights, view.distinct = self.weights, self.distinct
+        view._drawn, view._rows = self._drawn, self._rows
         view._order = order if self._order is None else self._order[order]
         return view
 
@@ -89,7 +100,8 @@ class MaskBlock:
         """Return some of the rows."""
         view = MaskBlock.__new__(MaskBlock)
         first = self._rows.start or 0
-        view.weights, view._drawn = self.weights[start:stop], self._drawn
+        view.weights, view.distinct = self.weights[start:stop], self.distinct
+        view._drawn = self._drawn
         view._rows, view._order = slice(first + start, first + stop), self._order
         return view
 

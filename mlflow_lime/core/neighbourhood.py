@@ -147,8 +147,8 @@ class Neighbourhood:
         if self.is_exact(subject):
             masks = enumerate_masks(subject.n_active)
             levels = np.zeros((len(masks), 0), dtype=np.uint16)
-            weights = count_weights(law, subject.n_active, width)
-            block = MaskBlock(masks, levels, weights[masks.sum(axis=1, dtype=np.intp)])
+            weights = count_weights(law, subject.n_active, width)[masks.sum(axis=1, dtype=np.intp)]
+            block = MaskBlock(masks, levels, weights, distinct=True)
             return [DrawnBlock(0, block, self._rows(subject, block))]
         design, found = self.design(subject), []
         for replicate in range(self.sampling.replicates):

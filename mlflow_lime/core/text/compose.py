@@ -90,7 +90,9 @@ class Composer:
             if narrow:
                 packed = np.stack([packed >> 4, packed & 15], axis=2).reshape(len(packed), -1)
                 packed = packed[:, : len(offsets)]
-            texts.extend(map("".join, table.take(packed + offsets).tolist()))
+            # By groups of spans rather than by rows, for which as many lists would be made.
+            groups = table.take((packed + offsets).T).tolist()
+            texts.extend(map("".join, zip(*groups, strict=True)))
         return texts
 
     def _table(self, bits: int) -> NDArray[np.object_]:

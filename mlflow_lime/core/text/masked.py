@@ -29,10 +29,13 @@ from mlflow_lime.core.text.split import (
     split,
     split_at,
 )
-from mlflow_lime.core.text.vectorised import TextPipeline
+from mlflow_lime.core.text.vectorised import Draft, TextPipeline
 from mlflow_lime.errors import DataError
 
 __all__ = ["MaskedText", "text_digest"]
+
+COMPARED_TEXTS = 64
+"""Texts whose sparse rows are compared with the vectoriser's in one call."""
 
 Pinned = Mapping[str, Sequence[Sequence[int]]]
 
@@ -56,6 +59,19 @@ class _Text:
     composer: Composer
     rows: CountRows | None
     n_bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class _Read:
+    """A text that was cut, and how sparse rows of it would be made."""
+
+    text: str
+    digest: str
+    cut: Split
+    active: NDArray[np.intp]
+    notes: tuple[str, ...]
+    draft: Draft | None
+    why: str
 
 
 class MaskedText:
@@ -128,34 +144,70 @@ class MaskedText:
         texts = _texts(instances)
         names = instance_keys(keys, len(texts))
         analyzer = None if self.pipeline is None else self.pipeline.analyzer()
-        return [self._subject(t, key, analyzer) for t, key in zip(texts, names, strict=True)]
+        subjects: list[Subject] = []
+        for start in range(0, len(texts), COMPARED_TEXTS):
+            some = slice(start, start + COMPARED_TEXTS)
+            read = [self._read(text, analyzer) for text in texts[some]]
+            self._compare([one for one in read if one is not None])
+            for text, one, key in zip(texts[some], read, names[some], strict=True):
+                subjects.append(_no_text(text, key) if one is None else self._subject(one, key))
+        return subjects
 
-    def _subject(self, text: Any, key: str, analyzer: Analyzer | None) -> Subject:
+    def _read(self, text: Any, analyzer: Analyzer | None) -> "_Read | None":
         if not isinstance(text, str):
-            return _no_text(text, key)
+            return None
         digest = text_digest(text)
         cut, notes = self._cut(text, digest)
         fixed = [j for j, part in enumerate(cut.texts) if part == self.mask]
         active = np.setdiff1d(np.arange(len(cut.texts)), fixed).astype(np.intp)
-        rows, why = self._rows(text, digest, cut, active, analyzer)
-        how = self.pinned_as if digest in self.pinned else self.cut
-        readings = _readings(cut, numbered=how["parts"] != "words")
         if fixed:
             notes.append("not varied: parts that equal the mask")
+        draft, why = self._draft(text, digest, cut, active, analyzer)
+        return _Read(text, digest, cut, active, tuple(notes), draft, why)
+
+    def _draft(
+        self,
+        text: str,
+        digest: str,
+        cut: Split,
+        active: NDArray[np.intp],
+        analyzer: Analyzer | None,
+    ) -> tuple[Draft | None, str]:
+        if self.pipeline is None or analyzer is None:
+            return None, self.why
+        if len(active) == 0:
+            return None, "no part can be varied"
+        return self.pipeline.draft(analyzer, text, cut, active, self.mask, int(digest, 16))
+
+    def _compare(self, read: "Sequence[_Read]") -> None:
+        """Drop the drafts of sparse rows that differ from the vectoriser's."""
+        if self.pipeline is None:
+            return
+        drafted = [(one, one.draft) for one in read if one.draft is not None]
+        exact = self.pipeline.exact([draft for _, draft in drafted])
+        for (one, _), same in zip(drafted, exact, strict=True):
+            if not same:
+                one.draft, one.why = None, "sparse rows differ from the vectoriser's"
+
+    def _subject(self, read: "_Read", key: str) -> Subject:
+        text, cut, active = read.text, read.cut, read.active
+        how = self.pinned_as if read.digest in self.pinned else self.cut
+        readings = _readings(cut, numbered=how["parts"] != "words")
+        rows = None if read.draft is None else read.draft.rows
         n_bytes = len(text.encode("utf-8", "surrogatepass"))
         if rows is not None:
             n_bytes = 12 * len(rows.columns) + 8
         return Subject(
             key=key,
-            digest=digest,
+            digest=read.digest,
             parts=readings,
             names=readings,
             active=active,
             n_draws=0,
             content=_Text(text, Composer.of(text, cut.spans, active, self.mask), rows, n_bytes),
-            notes=tuple(notes),
+            notes=read.notes,
             shown=(TextContent("", text, cut.spans),),
-            facts={"path": "sparse"} if rows is not None else {"path": "strings", "why": why},
+            facts={"path": "sparse"} if rows is not None else {"path": "strings", "why": read.why},
         )
 
     def _cut(self, text: str, digest: str) -> tuple[Split, list[str]]:
@@ -180,20 +232,6 @@ class MaskedText:
             "the text holds no words, only punctuation or other signs; use parts 'characters' to "
             "vary these"
         )
-
-    def _rows(
-        self,
-        text: str,
-        digest: str,
-        cut: Split,
-        active: NDArray[np.intp],
-        analyzer: Analyzer | None,
-    ) -> tuple[CountRows | None, str]:
-        if self.pipeline is None or analyzer is None:
-            return None, self.why
-        if len(active) == 0:
-            return None, "no part can be varied"
-        return self.pipeline.plan(analyzer, text, cut, active, self.mask, int(digest, 16))
 
     @property
     def cut(self) -> dict[str, Any]:
@@ -254,12 +292,17 @@ class MaskedText:
         """Return ones: the instance has every part."""
         return np.ones(subject.n_active)
 
-    def fingerprints(self, draws: Sequence[Draw]) -> NDArray[np.uint64]:
+    def fingerprints(self, draws: Sequence[Draw]) -> NDArray[np.uint64] | None:
         """Return a hash of each row: equal for equal masks of texts with equal digests.
+
+        None where no row can occur twice: the masks of each text are enumerated.
 
         Each word of 64 mask bits, mixed with a number that belongs to the text and to the word's
         place, adds to the hash; different rows are confused with probability 2**-64 a pair.
         """
+        texts = {subject.digest for subject, _ in draws}
+        if len(texts) == len(draws) and all(block.distinct for _, block in draws):
+            return None
         return np.concatenate([_hashes(subject.digest, block.masks) for subject, block in draws])
 
     def element_parts(self, subject: Subject) -> NDArray[np.intp]:

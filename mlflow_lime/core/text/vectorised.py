@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from mlflow_lime.core.text.compose import Composer
 from mlflow_lime.core.text.sparse_rows import Analyzer, CountRows, Places, additive_tokens
 from mlflow_lime.core.text.split import Split
 
-__all__ = ["TextPipeline"]
+__all__ = ["Draft", "TextPipeline"]
 
 _TOKEN_PATTERNS = (r"(?u)\b\w\w+\b", r"(?u)\b\w+\b")
 _LONGEST_TEXT = 1 << 23
@@ -90,7 +91,7 @@ class TextPipeline:
             vectoriser.build_analyzer(), vectoriser.build_preprocessor(), vectoriser.lowercase
         )
 
-    def plan(
+    def draft(
         self,
         analyzer: Analyzer,
         text: str,
@@ -98,8 +99,8 @@ class TextPipeline:
         active: NDArray[np.intp],
         mask: str | None,
         seed: int,
-    ) -> tuple[CountRows | None, str]:
-        """Return how sparse rows of a text are made, or why only strings are exact.
+    ) -> tuple["Draft | None", str]:
+        """Return how sparse rows of a text would be made, or why only strings are exact.
 
         Parameters
         ----------
@@ -116,7 +117,8 @@ class TextPipeline:
 
         Returns
         -------
-        CountRows or None
+        Draft or None
+            To be used where it is `exact` alone.
         str
             The reason where there is none.
         """
@@ -131,9 +133,19 @@ class TextPipeline:
         masks = random.integers(0, 2, (_CHECKED_ROWS + 2, len(active)), dtype=np.uint8)
         masks[0], masks[1] = 1, 0
         strings = Composer.of(text, cut.spans, active, mask).strings(masks)
-        if not _same_bits(self.matrix([(rows, masks)]), self.vectorise(strings)):
-            return None, "sparse rows differ from the vectoriser's"
-        return rows, ""
+        return Draft(rows, masks, tuple(strings)), ""
+
+    def exact(self, drafts: Sequence["Draft"]) -> list[bool]:
+        """Return of each draft whether its rows are those of the vectoriser, in every bit."""
+        if not drafts:
+            return []
+        ours = self.matrix([(draft.rows, draft.masks) for draft in drafts])
+        theirs = self.vectorise([text for draft in drafts for text in draft.strings])
+        if _same_bits(ours, theirs):
+            return [True] * len(drafts)
+        stops = np.cumsum([len(draft.strings) for draft in drafts]).tolist()
+        rows = [slice(start, stop) for start, stop in pairwise([0, *stops])]
+        return [_same_bits(ours[own], theirs[own]) for own in rows]
 
     def _places(self, tokens: Sequence[str]) -> Places:
         """Return the column and the sign of each token that the vectoriser counts."""
@@ -186,6 +198,23 @@ class TextPipeline:
 
             return normalize(found, norm=vectoriser.norm, copy=False)
         return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """How sparse rows of a text would be made, and what they must be equal to.
+
+    Attributes
+    ----------
+    rows : CountRows
+    masks : ndarray of uint8, shape (n_strings, n_active)
+    strings : tuple of str
+        The texts of these masks.
+    """
+
+    rows: CountRows
+    masks: NDArray[np.uint8]
+    strings: tuple[str, ...]
 
 
 def _hashes(vectoriser: Any) -> bool:
