@@ -30,14 +30,17 @@ LONGEST = 1.0
 
 @dataclass(slots=True)
 class BlockSize:
-    """Finds the number of rows a call at which the model is fastest, from the calls themselves.
+    """Finds the number of rows a call at which all is fastest, from the calls themselves.
+
+    Where calls of eight images keep a network quickest, those of sixteen may still be the better
+    ones, since perturbing has a price of its own a call.
 
     Attributes
     ----------
     fixed : int or None
         Configured rows of a call.
     sizes : tuple of int
-        Rows of a call that are tried, in this order, where none is configured.
+        Rows of a call that are tried first, in this order, where none is configured.
     pace : dict of int to float
         Best seconds a row seen at each size.
     trials : dict of int to int
@@ -61,23 +64,35 @@ class BlockSize:
             if self.trials[size] < TRIALS:
                 return size
         known = {size: pace for size, pace in self.pace.items() if size <= most}
-        best = min(known, key=known.__getitem__, default=most)
-        # While the largest is the fastest, a larger one may be faster still.
-        larger = 4 * best
-        untried = best in known and self.trials[larger] < TRIALS
-        bounded = larger <= min(most, LARGEST) and known.get(best, 0.0) * larger <= LONGEST
-        return larger if untried and bounded else best
+        if not known:
+            return most
+        best = min(known, key=known.__getitem__)
+        # While the largest is the fastest, a much larger one may be faster still.
+        steps = (4 * best, 2 * best) if best == max(known) else (2 * best,)
+        for size in steps:
+            bounded = size <= min(most, LARGEST) and known[best] * size <= LONGEST
+            if bounded and self.trials[size] < TRIALS:
+                return size
+        return best // 2 if best > 1 and self.trials[best // 2] < TRIALS else best
 
-    def record(self, n_rows: int, seconds: float) -> None:
-        """Take note of a call; the first, which warms up, and odd sizes do not count."""
+    def record(self, size: int, n_rows: int, seconds: float) -> None:
+        """Take note of a call.
+
+        Parameters
+        ----------
+        size : int
+            What `rows` returned.
+        n_rows : int
+            Rows of the call; where it has less than half of them, it does not count.
+        seconds : float
+            From masks to scores. The first call, which warms up, does not count.
+        """
         if not self.warm:
             self.warm = True
-            return
-        for size in {*self.sizes, *(4 * size for size in self.pace)}:
-            if 0.5 * size <= n_rows <= size:
-                self.trials[size] += 1
-                pace = seconds / n_rows
-                self.pace[size] = min(pace, self.pace.get(size, pace))
+        elif 2 * n_rows >= size:
+            self.trials[size] += 1
+            pace = seconds / n_rows
+            self.pace[size] = min(pace, self.pace.get(size, pace))
 
 
 @dataclass(slots=True)
@@ -138,13 +153,13 @@ def predict_draws(
         if not live:
             continue
         try:
-            found = _predict(pool, domain, [piece[1] for piece in live])
+            found = _predict(pool, domain, [piece[1] for piece in live], limit)
             for (place, _), answer in zip(live, found, strict=True):
                 answers[place].append(answer)
         except MlflowLimeError:
             for place, draw in live:
                 try:
-                    answers[place].extend(_predict(pool, domain, [draw]))
+                    answers[place].extend(_predict(pool, domain, [draw], limit))
                 except MlflowLimeError as error:
                     failed[place] = error
     return [failed[i] if i in failed else _together(parts) for i, parts in enumerate(answers)]
@@ -170,7 +185,8 @@ def _pack(draws: Sequence[Draw], limit: int) -> list[list[tuple[int, Draw]]]:
     return calls
 
 
-def _predict(pool: Pool, domain: Domain, draws: Sequence[Draw]) -> list[Answer]:
+def _predict(pool: Pool, domain: Domain, draws: Sequence[Draw], limit: int) -> list[Answer]:
+    started = time.perf_counter()
     sizes = [len(block.weights) for _, block in draws]
     n_rows = sum(sizes)
     inputs = domain.perturb(draws)
@@ -180,13 +196,11 @@ def _predict(pool: Pool, domain: Domain, draws: Sequence[Draw]) -> list[Answer]:
         _, first, inverse = np.unique(fingerprints, return_index=True, return_inverse=True)
         if len(first) == n_rows:
             first = None
-    started = time.perf_counter()
     if first is None or inverse is None:
-        scores, n_asked = pool.predictor(inputs, n_rows), n_rows
+        scores = pool.predictor(inputs, n_rows)
     else:
-        n_asked = len(first)
-        scores = pool.predictor(take_rows(inputs, first), n_asked)[inverse.reshape(-1)]
-    pool.size.record(n_asked, time.perf_counter() - started)
+        scores = pool.predictor(take_rows(inputs, first), len(first))[inverse.reshape(-1)]
+    pool.size.record(limit, n_rows, time.perf_counter() - started)
     answers, start = [], 0
     for size in sizes:
         stop = start + size

@@ -1,7 +1,6 @@
 """Pools: blocks of many instances in calls of bounded size."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,63 +74,71 @@ def test_only_the_blocks_that_the_model_refuses_are_lost():
     assert [isinstance(item, ModelError) for item in found] == [False, True, False]
 
 
+def asked_of(size, seconds, n, *, most=10**6):
+    """Return the rows of the first calls, each of which takes as long as it is told."""
+    asked = []
+    for _ in range(n):
+        asked.append(size.rows(most))
+        size.record(asked[-1], asked[-1], seconds(asked[-1]))
+    return asked
+
+
 def test_sizes_are_tried_before_the_fastest_is_kept():
     size = BlockSize(None)
-    size.record(4096, 100.0)  # warms up
+    size.record(4096, 4096, 100.0)  # warms up
     pace = dict(zip(SIZES, (2.0, 1.0, 4.0), strict=True))
-    for tried in np.repeat(SIZES, 2).tolist():
-        assert size.rows(10**6) == tried
-        size.record(tried, pace[tried] * tried)
-    assert size.rows(10**6) == SIZES[1]
-    assert size.rows(SIZES[1] - 1) == SIZES[0]
+    asked = asked_of(size, lambda rows: pace.get(rows, 3.0) * rows, 10)
+    assert asked[:6] == np.repeat(SIZES, 2).tolist()
+    assert asked[6:8] == [SIZES[1] // 2] * 2, "calls of more rows would take too long"
+    assert asked[8:] == [SIZES[1]] * 2
+    assert size.rows(SIZES[1] - 1) < SIZES[1]
 
 
 def test_sizes_grow_while_that_pays():
     size = BlockSize(None, (32, 8, 128), warm=True)
-    asked = []
-    for _ in range(13):
-        asked.append(size.rows(10**6))
-        size.record(asked[-1], 1e-3 + 1e-6 * asked[-1] + 1e-9 * asked[-1] ** 2)
-    assert asked == [32, 32, 8, 8, 128, 128, 512, 2048, 2048, 512, 512, 512, 512]
-    assert size.rows(300) == 128
+    asked = asked_of(size, lambda rows: 1e-3 + 1e-6 * rows + 1e-9 * rows**2, 24)
+    assert asked[:6] == [32, 32, 8, 8, 128, 128]
+    assert max(asked) == 2048
+    assert asked[-6:] == [1024] * 6, "the fastest of all powers of two"
+    assert size.rows(300) == 256
+
+
+def test_sizes_between_those_tried_first_are_tried_too():
+    size = BlockSize(None, (32, 8, 128), warm=True)
+    asked = asked_of(size, lambda rows: (1.0 + abs(np.log2(rows) - 4.0)) * rows * 1e-6, 20)
+    assert asked[-1] == 16
 
 
 def test_sizes_do_not_grow_into_calls_of_many_seconds():
     size = BlockSize(None, (32, 8, 128), warm=True)
-    asked = []
-    for _ in range(8):
-        asked.append(size.rows(10**6))
-        size.record(asked[-1], 1.0 + 0.001 * asked[-1])
-    assert asked == [32, 32, 8, 8, 128, 128, 128, 128]
+    asked = asked_of(size, lambda rows: 1.0 + 0.001 * rows, 10)
+    assert asked == [32, 32, 8, 8, 128, 128, 64, 64, 128, 128]
 
 
 def test_one_slow_call_does_not_rule_a_size_out():
     size = BlockSize(None, (32, 8), warm=True)
     for n_rows, seconds in ((32, 900.0), (32, 1.0), (8, 4.0), (8, 4.0)):
         assert size.rows(40) == n_rows
-        size.record(n_rows, seconds)
-    assert size.rows(40) == 32
+        size.record(n_rows, n_rows, seconds)
+    assert min(size.pace, key=size.pace.get) == 32
+
+
+def test_calls_of_few_rows_say_nothing_of_a_size():
+    size = BlockSize(None, (32, 8), warm=True)
+    size.record(32, 15, 1e-9)
+    size.record(32, 16, 1.0)
+    assert size.pace == {32: 1.0 / 16}
 
 
 def test_a_configured_size_is_kept():
     size = BlockSize(77)
-    size.record(4096, 1.0)
+    size.record(77, 77, 1.0)
     assert size.rows(10**6) == 77
     assert size.rows(50) == 50
 
 
 def test_sizes_that_there_is_no_room_for_are_never_tried():
     size = BlockSize(None, (32, 8, 128), warm=True)
-    asked = []
-    for _ in range(5):
-        asked.append(size.rows(21))
-        size.record(asked[-1], 1.0)
-    assert asked == [8] * 5
-    assert size.rows(5) == 5
-
-
-@pytest.mark.parametrize("n_rows", [1, 5000])
-def test_calls_of_odd_sizes_are_not_counted(n_rows):
-    size = BlockSize(None, warm=True)
-    size.record(n_rows, 1.0)
-    assert size.pace == {}
+    asked = asked_of(size, lambda rows: 1e-3 * rows, 8, most=21)
+    assert asked == [8, 8, 16, 16, 4, 4, 8, 8]
+    assert size.rows(3) == 3
