@@ -220,15 +220,6 @@ class Moments:
         return cls(rows.covariates(), cross[None], squares[None])
 
     @classmethod
-    def stack(cls, blocks: "list[Moments]") -> Self:
-        """Return several moments as one stack."""
-        return cls(
-            Covariates.stack([block.covariates for block in blocks]),
-            np.concatenate([block.cross for block in blocks], axis=-3),
-            np.concatenate([block.squares for block in blocks], axis=-2),
-        )
-
-    @classmethod
     def together(cls, instances: "Sequence[Moments]") -> Self:
         """Return the moments of several instances that have the same rows."""
         return cls(
@@ -237,23 +228,10 @@ class Moments:
             np.stack([moments.squares for moments in instances]),
         )
 
-    def __add__(self, other: Self) -> Self:
-        return type(self)(
-            self.covariates + other.covariates,
-            self.cross + other.cross,
-            self.squares + other.squares,
-        )
-
     def total(self) -> Self:
         """Return the sum of all blocks, as a stack of one."""
         cross, squares = self._summed()
         return type(self)(self.covariates.total, cross, squares)
-
-    def leave_one_out(self) -> Self:
-        """Return, for each block, the sum of the others."""
-        cross, squares = self._summed()
-        left = self.covariates.leave_one_out
-        return type(self)(left, cross - self.cross, squares - self.squares)
 
     def sums(self) -> Self:
         """Return the total, and then the sums without each block in turn, as one stack."""
