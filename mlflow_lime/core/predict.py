@@ -88,7 +88,7 @@ def _numbers(raw: object, mode: str) -> NDArray[np.float64]:
     if isinstance(raw, (pd.DataFrame, pd.Series)):
         raw = raw.to_numpy()
     if isinstance(raw, np.ndarray) and raw.dtype.kind == "f":
-        return raw.astype(np.float64, copy=False)
+        return raw.astype(np.float64)  # a copy: a model may write its next output over it
     try:
         array = np.asarray(raw.toarray() if hasattr(raw, "toarray") else raw)
     except ValueError as error:
