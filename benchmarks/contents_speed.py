@@ -5,7 +5,7 @@ within it. For the sparse path it is over the model's time on the strings instea
 explained in one call, two of them by ``lime``; milliseconds are those of one. Every repeat runs all
 of them in turn; ratios are medians over repeats, with their quartiles.
 
-Run ``OMP_NUM_THREADS=1 python benchmarks/contents_speed.py [--quick]``.
+Run ``OMP_NUM_THREADS=1 python benchmarks/contents_speed.py [--quick] [--repeats 5]``.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from workloads import once, verdict
 
 from mlflow_lime.explainers import ImageExplainer, TextExplainer
 
-N_ROWS, N_TEXTS, N_LIME = 5000, 20, 2
+N_ROWS, N_TEXTS, N_LIME, WARM = 5000, 20, 2, 3
 HEAD = ["case", "clock", "ours ms", "predict ms", "total / predict", "target", "lime / ours", ""]
 
 
@@ -101,7 +101,7 @@ def text_case(name: str, model: Any, texts: list[str], repeats: int) -> list[lis
             )
 
     for explainer in (strings, sparse):  # so that the best size of a call is known
-        for _ in range(8):
+        for _ in range(WARM):
             explainer.explain(texts)
     seen = [
         (
@@ -139,7 +139,7 @@ def image_case(size: int, repeats: int, *, floats: bool) -> list[list[str]]:
                 image, predict, num_samples=N_ROWS, top_labels=1, segmentation_fn=segment
             )
 
-    for _ in range(8):
+    for _ in range(WARM):
         explainer.explain(image[None])
         given.explain(image[None])
     seen = [
@@ -164,9 +164,10 @@ def image_case(size: int, repeats: int, *, floats: bool) -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats and cases")
+    parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    repeats = 3 if options.quick else 5
+    repeats = 3 if options.quick else options.repeats
     print(machine())
     print(f"{N_ROWS} rows a text or an image, {N_TEXTS} texts, {repeats} interleaved repeats")
     rows = []
@@ -179,7 +180,7 @@ def main() -> None:
         print("newsgroups: the folder is absent, skipped")
     else:
         train, (unseen, _) = posts
-        some = unseen[:: len(unseen) // 8][:8]
+        some = unseen[:: len(unseen) // 4][:4]
         for kind in ("logistic", "forest"):
             rows += text_case(f"{kind}, newsgroups", text_model(kind, *train), some, repeats)
     table(HEAD, rows)
