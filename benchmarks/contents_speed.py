@@ -2,10 +2,10 @@
 
 Total over predict: CPU of the whole explanation, everything included, over that of the model
 within it. For the sparse path it is over the model's time on the strings instead. Texts are
-explained in one call, two of them by ``lime``; milliseconds are those of one. Every repeat runs all
-of them in turn; ratios are medians over repeats, with their quartiles.
+explained in one call, of those of one length two by ``lime``; milliseconds are those of one. Every
+repeat runs all of them in turn; ratios are medians over repeats, with their quartiles.
 
-Run ``OMP_NUM_THREADS=1 python benchmarks/contents_speed.py [--quick] [--repeats 5]``.
+Run ``OMP_NUM_THREADS=1 python benchmarks/contents_speed.py [--quick] [--only images]``.
 """
 
 import argparse
@@ -86,7 +86,9 @@ def compared(
     return lines
 
 
-def text_case(name: str, model: Any, texts: list[str], repeats: int) -> list[list[str]]:
+def text_case(
+    name: str, model: Any, texts: list[str], repeats: int, n_lime: int
+) -> list[list[str]]:
     from lime.lime_text import LimeTextExplainer
 
     timed = Timed(model.predict_proba)
@@ -95,7 +97,7 @@ def text_case(name: str, model: Any, texts: list[str], repeats: int) -> list[lis
 
     def reference() -> None:
         explainer = LimeTextExplainer(random_state=0)
-        for text in texts[:N_LIME]:
+        for text in texts[:n_lime]:
             explainer.explain_instance(
                 text, model.predict_proba, num_features=10, num_samples=N_ROWS
             )
@@ -114,11 +116,36 @@ def text_case(name: str, model: Any, texts: list[str], repeats: int) -> list[lis
     ours, within = (np.array([one[0][i] for one in seen]) for i in (0, 1))
     rows, lime = (np.array([one[i] for one in seen]) for i in (1, 2))
     ours, within, rows = (seconds / len(texts) for seconds in (ours, within, rows))
-    lime /= len(texts[:N_LIME])
+    lime /= n_lime
     return [
         *compared(f"{name}, strings", ours, within, lime, most=1.1, least=1.6),
         *compared(f"{name}, sparse", rows, within, lime, most=0.15, least=8.0),
     ]
+
+
+def written(repeats: int, lengths: tuple[int, ...]) -> list[list[str]]:
+    """Return the lines of made-up texts, all of one length."""
+    rows = []
+    for n_words in lengths:
+        texts, labels = synthetic_texts(n_words, 200)
+        model = text_model("logistic", texts, labels)
+        rows += text_case(f"logistic, {n_words} words", model, texts[:N_TEXTS], repeats, N_LIME)
+    return rows
+
+
+def posted(repeats: int) -> list[list[str]]:
+    """Return the lines of posts to newsgroups, whose lengths differ."""
+    posts = newsgroups()
+    if posts is None:
+        print("newsgroups: the folder is absent, skipped")
+        return []
+    train, (unseen, _) = posts
+    some = unseen[:: len(unseen) // 4][:4]
+    rows = []
+    for kind in ("logistic", "forest"):
+        model = text_model(kind, *train)
+        rows += text_case(f"{kind}, newsgroups", model, some, repeats, len(some))
+    return rows
 
 
 def image_case(size: int, repeats: int, *, floats: bool) -> list[list[str]]:
@@ -165,30 +192,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats and cases")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", choices=["texts", "posts", "images"])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     repeats = 3 if options.quick else options.repeats
     print(machine())
     print(f"{N_ROWS} rows a text or an image, {N_TEXTS} texts, {repeats} interleaved repeats")
-    rows = []
-    for n_words in (30, 100) if options.quick else (12, 30, 100, 300):
-        texts, labels = synthetic_texts(n_words, 200)
-        model = text_model("logistic", texts, labels)
-        rows += text_case(f"logistic, {n_words} words", model, texts[:N_TEXTS], repeats)
-    posts = newsgroups()
-    if posts is None:
-        print("newsgroups: the folder is absent, skipped")
-    else:
-        train, (unseen, _) = posts
-        some = unseen[:: len(unseen) // 4][:4]
-        for kind in ("logistic", "forest"):
-            rows += text_case(f"{kind}, newsgroups", text_model(kind, *train), some, repeats)
-    table(HEAD, rows)
-    rows = []
-    for size in (96,) if options.quick else (96, 224):
-        for floats in (False, True):
-            rows += image_case(size, repeats, floats=floats)
-    table(HEAD, rows)
+    if options.only in (None, "texts"):
+        table(HEAD, written(repeats, (30, 100) if options.quick else (12, 30, 100, 300)))
+    if options.only in (None, "posts"):
+        table(HEAD, posted(repeats))
+    if options.only in (None, "images"):
+        sizes = (96,) if options.quick else (96, 224)
+        cases = [(size, floats) for size in sizes for floats in (False, True)]
+        table(
+            HEAD,
+            [row for size, floats in cases for row in image_case(size, repeats, floats=floats)],
+        )
 
 
 if __name__ == "__main__":
