@@ -90,19 +90,20 @@ class MaskBlock:
         """
         if order is None:
             return self
-        view = MaskBlock.__new__(MaskBlock)
-        view.weights, view.distinct = self.weights, self.distinct
-        view._drawn, view._rows = self._drawn, self._rows
-        view._order = order if self._order is None else self._order[order]
-        return view
+        return self._view(
+            0, len(self.weights), order if self._order is None else self._order[order]
+        )
 
     def part(self, start: int, stop: int) -> "MaskBlock":
         """Return some of the rows."""
+        return self._view(start, stop, self._order)
+
+    def _view(self, start: int, stop: int, order: IndexArray | None) -> "MaskBlock":
         view = MaskBlock.__new__(MaskBlock)
         first = self._rows.start or 0
         view.weights, view.distinct = self.weights[start:stop], self.distinct
-        view._drawn = self._drawn
-        view._rows, view._order = slice(first + start, first + stop), self._order
+        view._drawn, view._rows = self._drawn, slice(first + start, first + stop)
+        view._order = order
         return view
 
     def _in_order(self, drawn: NDArray[Kind]) -> NDArray[Kind]:

@@ -59,17 +59,16 @@ class Layers:
 
     Attributes
     ----------
-    image, fill : ndarray, shape (n_outer, n_lanes)
+    fill : ndarray, shape (n_outer, n_lanes)
         Contiguous, as unsigned integers of the elements' size, or as bytes of a wide pixel.
-    change : ndarray or None
-        ``image ^ fill``, of narrow pixels.
+    above : ndarray, shape (n_outer, n_lanes)
+        ``image ^ fill`` of narrow pixels, the image itself of wide ones.
     pieces : tuple of Piece
         Consecutive lanes that are composed at once.
     """
 
-    image: NDArray[Any]
     fill: NDArray[Any]
-    change: NDArray[Any] | None
+    above: NDArray[Any]
     pieces: "tuple[Piece, ...]"
 
     @classmethod
@@ -89,43 +88,42 @@ class Layers:
         lane = np.dtype((np.void, size * n_inner)) if wide else np.dtype(f"=u{size}")
         each = 1 if wide else n_inner
         pieces = tuple(Piece.cut(places.astype(np.intp), each, lane.itemsize))
-        above, below = _lanes(image, lane), _lanes(fill, lane)
-        return cls(above, below, None if wide else above ^ below, pieces)
+        below, above = _lanes(fill, lane), _lanes(image, lane)
+        return cls(below, above if wide else above ^ below, pieces)
 
     def write(self, out: NDArray[Any], masks: NDArray[np.uint8]) -> None:
         """Write one image for each mask, see `compose`."""
-        flat = out.reshape(len(masks), len(self.image), -1).view(self.image.dtype)
+        lane = self.fill.dtype
+        flat = out.reshape(len(masks), len(self.fill), -1).view(lane)
         # The last column is for pixels that are always kept.
         kept = np.ones((len(masks), masks.shape[1] + 1), dtype=np.bool_)
         kept[:, :-1] = masks
+        wide = lane.kind == "V"
+        values = kept if wide else np.negative(kept.astype(lane))
+        write = _write_pixels if wide else _write_bits
         for piece in self.pieces:
-            here = flat[:, :, piece.lanes]
-            if self.change is None:
-                self._write_pixels(here, piece, kept)
-            else:
-                change, fill = self.change[:, piece.lanes], self.fill[:, piece.lanes]
-                _write_bits(here, piece, kept, change=change, fill=fill)
-
-    def _write_pixels(self, out: NDArray[Any], piece: "Piece", kept: NDArray[np.bool_]) -> None:
-        """Write some pixels of all images, shape (n_rows, 1, n_lanes); those that differ twice."""
-        image, fill = self.image[:, piece.lanes], self.fill[:, piece.lanes]
-        for rows, differs in piece.repeated(kept):
-            below, above = fill, image
-            if 2 * np.count_nonzero(differs) > differs.size:
-                below, above = image, fill
-                np.logical_not(differs, out=differs)
-            out[rows] = below
-            np.copyto(out[rows], above, where=differs)
+            fill, above = self.fill[:, piece.lanes], self.above[:, piece.lanes]
+            for rows, repeated in piece.repeated(values):
+                write(flat[rows, :, piece.lanes], repeated, fill, above)
 
 
-def _write_bits(
-    out: NDArray[Any], piece: "Piece", kept: NDArray[np.bool_], *, change: Bits, fill: Bits
+def _write_bits(out: Bits, kept: Bits, fill: Bits, change: Bits) -> None:
+    """Write some lanes of some images, shape (n_rows, n_outer, n_lanes), by their bits."""
+    # The result takes the place of the mask, where that is large enough.
+    masked = np.bitwise_and(kept, change, out=kept if len(change) == 1 else None)
+    np.bitwise_xor(masked, fill, out=out)
+
+
+def _write_pixels(
+    out: NDArray[Any], kept: NDArray[np.bool_], fill: NDArray[Any], image: NDArray[Any]
 ) -> None:
-    """Write some lanes of all images, shape (n_rows, n_outer, n_lanes), by their bits."""
-    for rows, bits in piece.repeated(np.negative(kept.astype(change.dtype))):
-        # The result takes the place of the mask, where that is large enough.
-        masked = np.bitwise_and(bits, change, out=bits if len(change) == 1 else None)
-        np.bitwise_xor(masked, fill, out=out[rows])
+    """Write some pixels of some images, shape (n_rows, 1, n_lanes); the fewer ones twice."""
+    below, above = fill, image
+    if 2 * np.count_nonzero(kept) > kept.size:
+        below, above = image, fill
+        np.logical_not(kept, out=kept)
+    out[:] = below
+    np.copyto(out, above, where=kept)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +144,7 @@ class Piece:
     lengths: NDArray[np.intp]
 
     @classmethod
-    def cut(cls, places: NDArray[np.intp], each: int, itemsize: int) -> "Iterator[Piece]":
+    def cut(cls, places: NDArray[np.intp], each: int, itemsize: int) -> Iterator[Self]:
         """Yield the pieces of an image.
 
         Parameters
